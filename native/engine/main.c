@@ -1,0 +1,73 @@
+/* tsrun: the engine, the bytecode of the TypeScript and the executor in one static program. */
+#include "engine/engine.h"
+#include "sys/sys.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static JSModuleDef *read_module(JSContext *js, const char *name) {
+  for (const struct module *module = modules; module->name != NULL; module++) {
+    if (strcmp(module->name, name) != 0) continue;
+    JSValue value = JS_ReadObject(js, module->start, (size_t)(module->end - module->start), JS_READ_OBJ_BYTECODE);
+    if (JS_IsException(value)) return NULL;
+    /* The context keeps the module; the value is only its handle. */
+    JSModuleDef *definition = JS_VALUE_GET_PTR(value);
+    JS_FreeValue(js, value);
+    return definition;
+  }
+  JS_ThrowReferenceError(js, "tsrun has no module %s", name);
+  return NULL;
+}
+
+static JSModuleDef *load_module(JSContext *js, const char *name, void *opaque) {
+  (void)opaque;
+  return read_module(js, name);
+}
+
+/* Names come as they stand in the bundle, such as "./chunk-ABC.js"; all modules lie in one folder. */
+static char *normalize(JSContext *js, const char *base, const char *name, void *opaque) {
+  (void)base;
+  (void)opaque;
+  return js_strdup(js, strncmp(name, "./", 2) == 0 ? name + 2 : name);
+}
+
+/* A bug of ours, not an answer to the user: commands end through sys.exit. */
+static int crash(JSContext *js, JSValue thrown) {
+  const char *text = JS_ToCString(js, thrown);
+  fprintf(stderr, "tsrun: internal error: %s\n", text == NULL ? "unknown" : text);
+  JSValue stack = JS_GetPropertyStr(js, thrown, "stack");
+  const char *trace = JS_ToCString(js, stack);
+  if (trace != NULL) fputs(trace, stderr);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  sys_set_args(argc, argv);
+  JSRuntime *runtime = JS_NewRuntime();
+  JSContext *js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);
+  if (js == NULL) return 1;
+  /* Only what the bundle uses: each group of built-ins costs start-up time. */
+  JS_AddIntrinsicBaseObjects(js);
+  JS_AddIntrinsicJSON(js);
+  JS_AddIntrinsicRegExp(js);
+  JS_AddIntrinsicMapSet(js);
+  JS_AddIntrinsicTypedArrays(js);
+  JS_AddIntrinsicPromise(js);
+  /* A command lives for milliseconds and shares its memory with nobody: collecting cycles would only cost time. */
+  JS_SetGCThreshold(runtime, (size_t)256 << 20);
+  JS_SetModuleLoaderFunc(runtime, normalize, load_module, NULL);
+  JSValue global = JS_GetGlobalObject(js);
+  JS_SetPropertyStr(js, global, "tsrunSys", make_door(js));
+  JS_FreeValue(js, global);
+
+  JSModuleDef *start = read_module(js, modules[0].name);
+  if (start == NULL) return crash(js, JS_GetException(js));
+  JSValue entry = JS_DupValue(js, JS_MKPTR(JS_TAG_MODULE, start));
+  if (JS_ResolveModule(js, entry) < 0) return crash(js, JS_GetException(js));
+  JSValue promise = JS_EvalFunction(js, entry);
+  if (JS_IsException(promise)) return crash(js, JS_GetException(js));
+  for (JSContext *which; JS_ExecutePendingJob(runtime, &which) > 0;) {
+  }
+  if (JS_PromiseState(js, promise) == JS_PROMISE_REJECTED) return crash(js, JS_PromiseResult(js, promise));
+  return 0;
+}

@@ -1,0 +1,172 @@
+/* Directories and files of the cgroup file system, and its device filter. */
+#include "base/syscall.h"
+#include "base/text.h"
+#include "host/host.h"
+#include <linux/bpf.h>
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <linux/time_types.h>
+
+int step_make_dir(struct context *context, const struct step_make_dir *step) {
+  long error = SYSCALL3(mkdirat, AT_FDCWD, step->path, step->mode);
+  if (error == 0) context->result = 1;
+  return error < 0 && error != -EEXIST ? failed(context, "mkdir", step->path, error) : 0;
+}
+
+int step_write_file(struct context *context, const struct step_write_file *step) {
+  const char *path = step->path, *value = step->value;
+  long fd = SYSCALL4(openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+  if (fd == -ENOENT && step->other_path[0] != 0) {
+    path = step->other_path;
+    value = step->other_value;
+    fd = SYSCALL4(openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+  }
+  if (fd == -ENOENT && step->optional) return 0;
+  if (fd < 0) return failed(context, "openat", path, fd);
+  long done = SYSCALL3(write, fd, value, strlen(value));
+  close_fd((int)fd);
+  return done < 0 ? failed(context, "write", path, done) : 0;
+}
+
+static int open_file(struct context *context, const char *path, const char *name, int flags) {
+  char buffer[4200];
+  struct text text = text_in(buffer, sizeof buffer);
+  text_add(&text, path);
+  text_add(&text, name);
+  if (text.cut) return failed(context, "openat", path, -ENAMETOOLONG);
+  long fd = SYSCALL4(openat, AT_FDCWD, buffer, flags | O_CLOEXEC, 0);
+  return fd < 0 ? failed(context, "openat", buffer, fd) : (int)fd;
+}
+
+/* 1 where processes are in the cgroup or below it, 0 where none is. */
+static int populated(int events) {
+  char content[256];
+  long length = SYSCALL4(pread64, events, content, sizeof content - 1, 0);
+  if (length < 0) return 0; /* the cgroup is gone */
+  content[length] = 0;
+  for (const char *at = content; *at != 0; at++)
+    if (strncmp(at, "populated 1", 11) == 0) return 1;
+  return 0;
+}
+
+int step_open_cgroup(struct context *context, const struct step_open_cgroup *step) {
+  int events = open_file(context, step->path, "/cgroup.events", O_RDONLY);
+  if (events < 0) return events;
+  int busy = populated(events);
+  close_fd(events);
+  if (busy) return failed(context, "cgroup.events", step->path, -EBUSY);
+  int fd = open_file(context, step->path, "", O_PATH | O_DIRECTORY);
+  if (fd < 0) return fd;
+  fill_slot(context, SLOT_CGROUP, fd);
+  return 0;
+}
+
+int step_attach_device_filter(struct context *context, const struct step_attach_device_filter *step) {
+  union bpf_attr load = {0};
+  load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  load.insns = (uintptr_t)step->program.data;
+  load.insn_cnt = step->program.size / sizeof(struct bpf_insn);
+  load.license = (uintptr_t) "Apache-2.0";
+  long program = SYSCALL3(bpf, BPF_PROG_LOAD, &load, sizeof load);
+  if (program < 0) return failed(context, "bpf(BPF_PROG_LOAD)", "", program);
+  union bpf_attr attach = {0};
+  attach.target_fd = (uint32_t)context->slots[SLOT_CGROUP];
+  attach.attach_bpf_fd = (uint32_t)program;
+  attach.attach_type = BPF_CGROUP_DEVICE;
+  attach.attach_flags = BPF_F_ALLOW_MULTI;
+  long error = SYSCALL3(bpf, BPF_PROG_ATTACH, &attach, sizeof attach);
+  close_fd((int)program);
+  return error < 0 ? failed(context, "bpf(BPF_PROG_ATTACH)", "", error) : 0;
+}
+
+/* Signals every process of one cgroup, for kernels before cgroup.kill (5.14). */
+static void kill_members(struct context *context, const char *path) {
+  int fd = open_file(context, path, "/cgroup.procs", O_RDONLY);
+  if (fd < 0) return;
+  char content[4096];
+  long length = SYSCALL3(read, fd, content, sizeof content);
+  close_fd(fd);
+  for (long at = 0; at < length; at++) {
+    uint32_t pid;
+    size_t digits = parse_number(content + at, (size_t)(length - at), &pid);
+    if (digits > 0 && pid > 1) SYSCALL2(kill, pid, 9);
+    at += (long)digits;
+  }
+}
+
+#define KILL_SECONDS 10
+
+int step_kill_cgroup(struct context *context, const struct step_kill_cgroup *step) {
+  int events = open_file(context, step->path, "/cgroup.events", O_RDONLY);
+  if (events == -ENOENT) return 0;
+  if (events < 0) return events;
+  uint64_t deadline = now() + KILL_SECONDS * 1000000000ull;
+  int error = 0;
+  while (populated(events)) {
+    int kill = open_file(context, step->path, "/cgroup.kill", O_WRONLY);
+    if (kill >= 0) {
+      SYSCALL3(write, kill, "1", 1);
+      close_fd(kill);
+    } else {
+      kill_members(context, step->path);
+    }
+    if (now() > deadline) {
+      error = failed(context, "cgroup.kill", step->path, -EBUSY);
+      break;
+    }
+    /* cgroup.events wakes pollers when the last process is gone; the time is for what is forked meanwhile. */
+    struct pollfd fds = {events, POLLPRI, 0};
+    struct __kernel_timespec wait = {.tv_nsec = 20000000};
+    if (populated(events)) SYSCALL5(ppoll, &fds, 1, &wait, 0, 0);
+  }
+  close_fd(events);
+  return error;
+}
+
+struct directory_entry {
+  uint64_t inode, offset;
+  uint16_t length;
+  uint8_t type;
+  char name[];
+};
+
+/* Removes what the container made below its cgroup, children first. Depth is bounded by the kernel's path limits. */
+static long remove_below(int parent, const char *name, int depth) {
+  long error = SYSCALL3(unlinkat, parent, name, AT_REMOVEDIR);
+  if ((error != -EBUSY && error != -ENOTEMPTY) || depth == 64) return error;
+  long fd = SYSCALL4(openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  _Alignas(8) char buffer[2048];
+  for (long length; (length = SYSCALL3(getdents64, fd, buffer, sizeof buffer)) > 0;) {
+    for (long at = 0; at < length;) {
+      struct directory_entry *entry = (struct directory_entry *)(void *)(buffer + at);
+      if (entry->type == 4 && strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0)
+        remove_below((int)fd, entry->name, depth + 1);
+      at += entry->length;
+    }
+  }
+  close_fd((int)fd);
+  return SYSCALL3(unlinkat, parent, name, AT_REMOVEDIR);
+}
+
+int step_remove_dir(struct context *context, const struct step_remove_dir *step) {
+  if (!step->below) {
+    long error = SYSCALL3(unlinkat, AT_FDCWD, step->path, AT_REMOVEDIR);
+    int others = error == -ENOENT || error == -EBUSY || error == -ENOTEMPTY;
+    return error < 0 && !others ? failed(context, "rmdir", step->path, error) : 0;
+  }
+  /* A process that has just ended may hold its cgroup for a moment longer: EBUSY, and soon not any more. */
+  uint64_t deadline = now() + 2000000000ull;
+  for (;;) {
+    long error = remove_below(AT_FDCWD, step->path, 0);
+    if (error == -ENOENT || error == 0) return 0;
+    if (error != -EBUSY || now() > deadline) return failed(context, "rmdir", step->path, error);
+    struct __kernel_timespec wait = {.tv_nsec = 1000000};
+    SYSCALL2(nanosleep, &wait, 0);
+  }
+}
+
+int step_remove_file(struct context *context, const struct step_remove_file *step) {
+  long error = SYSCALL3(unlinkat, AT_FDCWD, step->path, 0);
+  return error < 0 && error != -ENOENT ? failed(context, "unlink", step->path, error) : 0;
+}

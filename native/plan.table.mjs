@@ -1,0 +1,276 @@
+// The plan's wire format: one entry a step. scripts/generate.mjs makes the C structs, decoders and dispatchers
+// (native/gen) and the TypeScript step types and layouts (src/plan/steps.gen.ts) from it.
+//
+// A program is three streams that are read in step: words (u32), a pool of NUL-terminated strings, a blob of bytes.
+//   u32, i32   one word                      u64     two words, low first
+//   str        the next string of the pool   strs    a word with the count, then that many strings
+//   u32s       a word with the count, then that many words
+//   bytes      a word with the length, then that many bytes of the blob
+// Each step is: a word with its code, a word with its length in words (its fields alone), its fields in this order.
+// `on` says who runs the step: the host side (in the engine's process), init, or both.
+// Change anything here and raise `version`: a program of another version is refused.
+
+export const version = 1;
+
+/** Places for file descriptors that steps share. */
+export const slots = ['cgroup', 'gate', 'console', 'root', 'peer', 'null', 'tmpfs', 'proc', 'mount', 'dev'];
+
+/** Points at which init stops until the host side lets it go on. */
+export const syncs = ['user_namespace', 'forked', 'hooks', 'ready'];
+
+export const steps = {
+  // --- host side -------------------------------------------------------------------------------------------------
+  make_dir: {
+    on: 'host',
+    doc: 'Makes a directory; one that exists is kept. Result: 1 if it was made here. mkdir(2)',
+    fields: { path: 'str', mode: 'u32' },
+  },
+  write_file: {
+    on: 'host',
+    doc: 'Writes a value, in one write(2), to a file that exists. With optional, a missing one is left; with another path, that file is written instead.',
+    fields: { path: 'str', value: 'str', optional: 'u32', other_path: 'str', other_value: 'str' },
+  },
+  open_cgroup: {
+    on: 'host',
+    doc: 'Opens the cgroup directory in which init is to be born and checks that it holds no process. cgroups(7)',
+    fields: { path: 'str' },
+  },
+  attach_device_filter: {
+    on: 'host',
+    doc: 'Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the cgroup. bpf(2)',
+    fields: { program: 'bytes' },
+  },
+  open_gate: {
+    on: 'host',
+    doc: 'Makes the listening socket, mode 0600, at which a created container waits for start. unix(7)',
+    fields: { path: 'str' },
+  },
+  launch: {
+    on: 'host',
+    doc: 'Starts init from a sealed memfd, born in the cgroup and in new namespaces. Result: its pid. clone3(2)',
+    fields: { namespaces: 'u32', in_cgroup: 'u32', preserve_fds: 'u32' },
+  },
+  await_init: {
+    on: 'host',
+    doc: 'Reads what init reports until it stands at the sync point.',
+    fields: { sync: 'u32' },
+  },
+  release_init: {
+    on: 'host',
+    doc: 'Lets init go on from the sync point.',
+    fields: { sync: 'u32' },
+  },
+  write_id_map: {
+    on: 'host',
+    doc: 'Writes uid_map or gid_map of init. user_namespaces(7)',
+    fields: { file: 'str', map: 'str' },
+  },
+  set_rlimit: {
+    on: 'host',
+    doc: 'Sets a resource limit of the container process. prlimit(2)',
+    fields: { resource: 'u32', soft: 'u64', hard: 'u64' },
+  },
+  set_oom_score_adj: {
+    on: 'host',
+    doc: 'Sets how eagerly the kernel kills the container process when memory runs out. proc(5)',
+    fields: { value: 'i32' },
+  },
+  // --- undoing ---------------------------------------------------------------------------------------------------
+  kill_cgroup: {
+    on: 'host',
+    doc: 'Kills every process of a cgroup and waits until it is empty. cgroup.kill in cgroup-v2.rst',
+    fields: { path: 'str' },
+  },
+  remove_dir: {
+    on: 'host',
+    doc: 'Removes an empty directory; one that is gone, or in use by others, is left. rmdir(2)',
+    fields: { path: 'str', below: 'u32' },
+  },
+  remove_file: {
+    on: 'host',
+    doc: 'Removes a file; one that is gone is no failure. unlink(2)',
+    fields: { path: 'str' },
+  },
+  // --- both ------------------------------------------------------------------------------------------------------
+  run_hook: {
+    on: 'both',
+    doc: 'Runs a hook with the state on its standard input; the pid (0: of what launch started, or init\'s own) stands between head and tail.',
+    fields: { path: 'str', args: 'strs', env: 'strs', timeout_ms: 'u32', pid: 'u32', state_head: 'str', state_tail: 'str' },
+  },
+  // --- init ------------------------------------------------------------------------------------------------------
+  open_tree: {
+    on: 'init',
+    doc: 'Clones the root file system, as a detached mount, while the host can still be seen. open_tree(2)',
+    fields: { path: 'str' },
+  },
+  join_namespace: {
+    on: 'init',
+    doc: 'Joins the namespace at a path, after checking its type. setns(2)',
+    fields: { path: 'str', type: 'u32' },
+  },
+  unshare: {
+    on: 'init',
+    doc: 'Moves init into new namespaces. unshare(2)',
+    fields: { namespaces: 'u32' },
+  },
+  sync: {
+    on: 'init',
+    doc: 'Tells the host side that init stands here and, if asked to, waits to be released.',
+    fields: { sync: 'u32', wait: 'u32' },
+  },
+  become_root: {
+    on: 'init',
+    doc: 'Takes uid 0 and gid 0 of the user namespace. setresuid(2)',
+    fields: {},
+  },
+  fork: {
+    on: 'init',
+    doc: 'Makes the container process, as a child of init\'s own parent, inside the joined or new pid namespace. clone(2)',
+    fields: {},
+  },
+  new_session: { on: 'init', doc: 'Leaves the caller\'s session and terminal. setsid(2)', fields: {} },
+  join_keyring: {
+    on: 'init',
+    doc: 'Joins a session keyring of its own, so that the caller\'s keys stay outside. keyctl(2)',
+    fields: { name: 'str' },
+  },
+  bring_up_loopback: { on: 'init', doc: 'Brings up lo in the new network namespace. netdevice(7)', fields: {} },
+  set_propagation: {
+    on: 'init',
+    doc: 'Sets the propagation of the mount at a path. mount_setattr(2)',
+    fields: { path: 'str', propagation: 'u32', recursive: 'u32' },
+  },
+  private_parent: {
+    on: 'init',
+    doc: 'Makes the mount that holds a path private: pivot_root(2) refuses a new root on a shared parent.',
+    fields: { path: 'str' },
+  },
+  attach_root: {
+    on: 'init',
+    doc: 'Mounts the root file system over its own path, as pivot_root(2) wants a mount point.',
+    fields: { path: 'str' },
+  },
+  mount: {
+    on: 'init',
+    doc: 'Makes a file system, as a detached mount. fsopen(2), fsconfig(2), fsmount(2)',
+    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32' },
+  },
+  bind: {
+    on: 'init',
+    doc: 'Clones a file or directory of the host, as a detached mount. open_tree(2)',
+    fields: { source: 'str', recursive: 'u32' },
+  },
+  set_mount: {
+    on: 'init',
+    doc: 'Changes attributes or propagation of the mount in a slot. mount_setattr(2)',
+    fields: { slot: 'u32', set: 'u32', clear: 'u32', propagation: 'u32', recursive: 'u32' },
+  },
+  attach_mount: {
+    on: 'init',
+    doc: 'Attaches the detached mount inside the root; a missing mount point is made. openat2(2), move_mount(2)',
+    fields: { target: 'str', ordinary: 'u32', inside_proc: 'u32', keep: 'u32' },
+  },
+  remount: {
+    on: 'init',
+    doc: 'Sets superblock flags that fsconfig(2) has no name for. mount(2)',
+    fields: { flags: 'u32' },
+  },
+  make_path: {
+    on: 'init',
+    doc: 'Makes a directory and its parents inside the root. mkdirat(2)',
+    fields: { path: 'str', mode: 'u32' },
+  },
+  make_device: {
+    on: 'init',
+    doc: 'Makes a device node inside the root, or binds the host\'s where mknod(2) is not permitted.',
+    fields: { path: 'str', mode: 'u32', major: 'u32', minor: 'u32', uid: 'u32', gid: 'u32', bind: 'u32' },
+  },
+  make_link: {
+    on: 'init',
+    doc: 'Makes a symbolic link inside the root; with replace, in place of what is there. symlinkat(2)',
+    fields: { path: 'str', text: 'str', replace: 'u32' },
+  },
+  open_console: {
+    on: 'init',
+    doc: 'Allocates a pseudoterminal of the container\'s devpts and sends its master to the host side. pty(7)',
+    fields: { columns: 'u32', rows: 'u32', uid: 'u32' },
+  },
+  mount_console: {
+    on: 'init',
+    doc: 'Mounts the pseudoterminal over /dev/console, from its descriptor.',
+    fields: { path: 'str' },
+  },
+  readonly_path: {
+    on: 'init',
+    doc: 'Makes a path inside the root read-only by a mount of itself; a path that is not there is left.',
+    fields: { path: 'str' },
+  },
+  mask_path: {
+    on: 'init',
+    doc: 'Hides a path inside the root: a file below /dev/null, a directory below an empty read-only tmpfs.',
+    fields: { path: 'str' },
+  },
+  pivot_root: { on: 'init', doc: 'Makes the root the root of the mount namespace and drops the old one. pivot_root(2)', fields: {} },
+  detach_mount: {
+    on: 'init',
+    doc: 'Unmounts a full procfs or sysfs of the host before the root is moved over it. umount2(2)',
+    fields: { path: 'str' },
+  },
+  move_root: { on: 'init', doc: 'Moves the root over / and enters it, where pivot_root cannot work. move_mount(2), chroot(2)', fields: {} },
+  change_root: { on: 'init', doc: 'Enters the root without a mount namespace of its own. chroot(2)', fields: { path: 'str' } },
+  set_hostname: { on: 'init', doc: 'Sets the host name of the UTS namespace. sethostname(2)', fields: { name: 'str' } },
+  set_domainname: { on: 'init', doc: 'Sets the NIS domain name of the UTS namespace. setdomainname(2)', fields: { name: 'str' } },
+  open_proc: {
+    on: 'init',
+    doc: 'Opens a procfs of its own that no path of the container can cover. fsopen(2)',
+    fields: {},
+  },
+  write_sysctl: {
+    on: 'init',
+    doc: 'Writes a kernel parameter through the own procfs. proc(5)',
+    fields: { path: 'str', value: 'str' },
+  },
+  close_descriptors: {
+    on: 'init',
+    doc: 'Closes every descriptor that neither the container nor init needs any more. close_range(2)',
+    fields: { preserve_fds: 'u32' },
+  },
+  use_console: { on: 'init', doc: 'Makes the pseudoterminal standard input, output and error, and controlling terminal. tty_ioctl(4)', fields: {} },
+  own_stdio: { on: 'init', doc: 'Gives standard input, output and error to the container\'s user. fchown(2)', fields: { uid: 'u32' } },
+  no_new_privileges: { on: 'init', doc: 'From here on execve(2) grants no privileges. prctl(2)', fields: {} },
+  change_dir: {
+    on: 'init',
+    doc: 'Enters the working directory; may be left for later where only the container\'s user has access. chdir(2)',
+    fields: { path: 'str', last: 'u32' },
+  },
+  drop_bounding: {
+    on: 'init',
+    doc: 'Drops capabilities from the bounding set, all but those of the mask. capabilities(7)',
+    fields: { keep: 'u64' },
+  },
+  set_ids: {
+    on: 'init',
+    doc: 'Takes supplementary groups, gid, uid and umask, keeping capabilities. setgroups(2), setresuid(2)',
+    fields: { uid: 'u32', gid: 'u32', groups: 'u32s', umask: 'u32', keep_groups: 'u32' },
+  },
+  set_capabilities: {
+    on: 'init',
+    doc: 'Sets effective, permitted, inheritable and ambient capabilities. capset(2)',
+    fields: { effective: 'u64', permitted: 'u64', inheritable: 'u64', ambient: 'u64' },
+  },
+  find_executable: {
+    on: 'init',
+    doc: 'Finds the program along the container\'s PATH. execve(2)',
+    fields: { name: 'str', path: 'str' },
+  },
+  await_start: {
+    on: 'init',
+    doc: 'Waits at the gate until start connects, or in the foreground for the host side\'s word.',
+    fields: {},
+  },
+  exec: {
+    on: 'init',
+    doc: 'Becomes the container\'s program. The last of env is HOME where find_home. execve(2)',
+    fields: { args: 'strs', env: 'strs', find_home: 'u32', uid: 'u32' },
+  },
+};

@@ -1,0 +1,185 @@
+/* The last steps: descriptors, the search for the program, the gate, and the program itself. */
+#include "base/syscall.h"
+#include "base/text.h"
+#include "steps/context.h"
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <linux/signal.h>
+#include <linux/stat.h>
+
+#define FIRST_FD 3u
+
+static void close_between(unsigned first, unsigned last) {
+  if (first <= last) SYSCALL3(close_range, first, last, 0);
+}
+
+/* Closes all from `first` on but the two that init still needs. */
+static void close_all_but(unsigned first, int one, int other) {
+  int low = one < other ? one : other, high = one < other ? other : one;
+  if (low >= (int)first) {
+    close_between(first, (unsigned)low - 1);
+    first = (unsigned)low + 1;
+  }
+  if (high >= (int)first) {
+    close_between(first, (unsigned)high - 1);
+    first = (unsigned)high + 1;
+  }
+  close_between(first, ~0u);
+}
+
+int step_close_descriptors(struct context *context, const struct step_close_descriptors *step) {
+  context->preserve_fds = step->preserve_fds;
+  int peer = context->slots[SLOT_PEER];
+  for (int slot = 0; slot < SLOT_COUNT; slot++)
+    if (slot != SLOT_GATE && slot != SLOT_PEER) fill_slot(context, slot, -1);
+  /* With a terminal the peer becomes 0, 1 and 2 in the next step; until then it is moved below the rest. */
+  if (peer >= 0) {
+    long moved = SYSCALL3(fcntl, peer, F_DUPFD_CLOEXEC, FIRST_FD + step->preserve_fds);
+    if (moved < 0) return failed(context, "fcntl", "", moved);
+    fill_slot(context, SLOT_PEER, (int)moved);
+    return 0;
+  }
+  close_all_but(FIRST_FD + step->preserve_fds, context->control, context->slots[SLOT_GATE]);
+  return 0;
+}
+
+/* 0 where the file can be run, as access(2) says for the effective user. */
+static long check_executable(const char *path) {
+  struct statx stat;
+  long error = SYSCALL5(statx, AT_FDCWD, path, 0, STATX_TYPE | STATX_MODE, &stat);
+  if (error < 0) return error;
+  if ((stat.stx_mode & 0170000) == 0040000) return -EISDIR;
+  error = SYSCALL4(faccessat2, AT_FDCWD, path, 1 /* X_OK */, AT_EACCESS);
+  return error == -ENOSYS ? ((stat.stx_mode & 0111) ? 0 : -EACCES) : error;
+}
+
+int step_find_executable(struct context *context, const struct step_find_executable *step) {
+  struct text found = text_in(context->executable, sizeof context->executable);
+  for (const char *at = step->name; *at != 0; at++) {
+    if (*at != '/') continue;
+    text_add(&found, step->name);
+    long error = found.cut ? -ENAMETOOLONG : check_executable(step->name);
+    return error < 0 ? failed(context, "stat", step->name, error) : 0;
+  }
+  long denied = 0;
+  for (const char *at = step->path; step->name[0] != 0; at++) {
+    size_t length = 0;
+    while (at[length] != 0 && at[length] != ':') length++;
+    found = text_in(context->executable, sizeof context->executable);
+    /* An empty entry of PATH is the working directory, as the shell has it. */
+    text_add_bytes(&found, length > 0 ? at : ".", length > 0 ? length : 1);
+    text_add(&found, "/");
+    text_add(&found, step->name);
+    long error = found.cut ? -ENAMETOOLONG : check_executable(context->executable);
+    if (error == 0) return 0;
+    if (error == -EACCES) denied = error;
+    at += length;
+    if (*at == 0) break;
+  }
+  return failed(context, "lookup", step->name, denied < 0 ? denied : -ENOENT);
+}
+
+/* Before the start, the signals that would end another process end this one too: as pid 1 of its namespace it would
+   not get them otherwise. */
+static int signal_descriptor(void) {
+  uint64_t ending = 1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
+  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &ending, 0, sizeof ending);
+  return (int)SYSCALL4(signalfd4, -1, &ending, sizeof ending, O_CLOEXEC);
+}
+
+static int wait_at(struct context *context, int fd) {
+  int signals = signal_descriptor();
+  for (;;) {
+    struct pollfd fds[2] = {{fd, POLLIN, 0}, {signals, POLLIN, 0}};
+    long ready = SYSCALL5(ppoll, fds, 2, 0, 0, 0);
+    if (ready == -EINTR) continue;
+    if (ready < 0) return failed(context, "ppoll", "", ready);
+    if (fds[1].revents != 0) {
+      uint32_t info[32]; /* struct signalfd_siginfo begins with the number */
+      SYSCALL3(read, signals, info, sizeof info);
+      SYSCALL1(exit_group, 128 + (int)info[0]);
+    }
+    if (fds[0].revents != 0) break;
+  }
+  close_fd(signals);
+  uint64_t none = 0;
+  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
+  return 0;
+}
+
+int step_await_start(struct context *context, const struct step_await_start *step) {
+  (void)step;
+  int gate = context->slots[SLOT_GATE];
+  char word;
+  if (gate < 0) {
+    int error = wait_at(context, context->control);
+    if (error < 0) return error;
+    /* The host side is gone: nobody is left who would want this container. */
+    if (read_all(context->control, &word, 1) < 0) SYSCALL1(exit_group, 1);
+    return 0;
+  }
+  for (;;) {
+    int error = wait_at(context, gate);
+    if (error < 0) return error;
+    long peer = SYSCALL4(accept4, gate, 0, 0, O_CLOEXEC);
+    if (peer < 0) continue;
+    if (read_all((int)peer, &word, 1) < 0) {
+      close_fd((int)peer);
+      continue;
+    }
+    /* From now on start is the host side: it hears of a failure, and of success by the end of the connection. */
+    close_fd(context->control);
+    context->control = (int)peer;
+    fill_slot(context, SLOT_GATE, -1);
+    return 0;
+  }
+}
+
+/* HOME from the container's own passwd (hostile: read once, at most this much, no link but within the root). */
+static void find_home(struct context *context, uint32_t uid, char *home, size_t size) {
+  static char passwd[262144];
+  struct text text = text_in(home, size);
+  text_add(&text, "HOME=/");
+  long fd = SYSCALL4(openat, AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  if (fd < 0) return;
+  struct statx stat;
+  if (SYSCALL5(statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) < 0 || (stat.stx_mode & 0170000) != 0100000) {
+    close_fd((int)fd);
+    return;
+  }
+  size_t length = 0;
+  for (long got; length < sizeof passwd && (got = SYSCALL3(read, fd, passwd + length, sizeof passwd - length)) > 0;)
+    length += (size_t)got;
+  close_fd((int)fd);
+  for (size_t line = 0; line < length;) {
+    size_t end = line, field = 0, starts[7] = {line};
+    for (; end < length && passwd[end] != '\n'; end++)
+      if (passwd[end] == ':' && field < 6) starts[++field] = end + 1;
+    uint32_t id;
+    size_t digits = field < 6 ? 0 : parse_number(passwd + starts[2], end - starts[2], &id);
+    if (digits > 0 && passwd[starts[2] + digits] == ':' && id == uid) {
+      size_t home_length = starts[6] - 1 - starts[5];
+      if (home_length == 0) return;
+      text = text_in(home, size);
+      text_add(&text, "HOME=");
+      text_add_bytes(&text, passwd + starts[5], home_length);
+      return;
+    }
+    line = end + 1;
+  }
+  (void)context;
+}
+
+int step_exec(struct context *context, const struct step_exec *step) {
+  static char home[4200];
+  if (step->find_home && step->env.count > 0) {
+    find_home(context, step->uid, home, sizeof home);
+    step->env.list[step->env.count - 1] = home;
+  }
+  /* What execve(2) resolves must not lead through a descriptor of ours (CVE-2024-21626): all but the socket are gone
+     before it, and the socket leads nowhere and closes on success. */
+  close_all_but(FIRST_FD + context->preserve_fds, context->control, -1);
+  reset_signals();
+  long error = SYSCALL3(execve, context->executable, step->args.list, step->env.list);
+  return failed(context, "execve", context->executable, error);
+}

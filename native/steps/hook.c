@@ -1,0 +1,129 @@
+#include "steps/hook.h"
+#include "base/syscall.h"
+#include "base/text.h"
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/signal.h>
+#include <linux/time_types.h>
+#include <linux/wait.h>
+
+#define STATE_MOST 65536
+
+/* What a child does between clone and exec. Never returns. */
+static void become_hook(const struct step_run_hook *step, int input, int output) {
+  SYSCALL3(dup3, input, 0, 0);
+  SYSCALL3(dup3, output, 2, 0);
+  /* The container's standard output stays the container's: what a hook prints goes where its errors go. */
+  SYSCALL3(dup3, output, 1, 0);
+  SYSCALL3(close_range, 3, ~0u, 0);
+  reset_signals();
+  long error = SYSCALL3(execve, step->path, step->args.list, step->env.list);
+  char buffer[64];
+  struct text message = text_in(buffer, sizeof buffer);
+  text_add(&message, "execve failed with errno ");
+  text_add_number(&message, -error);
+  write_all(2, message.start, message.used);
+  SYSCALL1(exit_group, error == -ENOENT ? 127 : 126);
+}
+
+static int make_pipe(struct context *context, int ends[2]) {
+  long error = SYSCALL2(pipe2, ends, O_CLOEXEC);
+  return error < 0 ? failed(context, "pipe2", "", error) : 0;
+}
+
+/* Feeds the state to the hook and collects what it says until it ends: one loop, so that neither pipe can block the other. */
+static int attend(struct context *context, const struct step_run_hook *step, int pidfd, int input, int output, const struct text *state) {
+  struct text message = text_in(context->message, sizeof context->message);
+  uint64_t deadline = step->timeout_ms == 0 ? 0 : now() + step->timeout_ms * 1000000ull;
+  size_t sent = 0;
+  int result = 0;
+  SYSCALL3(fcntl, input, F_SETFL, O_NONBLOCK);
+  for (;;) {
+    struct pollfd fds[3] = {{pidfd, POLLIN, 0}, {output, POLLIN, 0}, {input, POLLOUT, 0}};
+    struct __kernel_timespec wait = {0};
+    if (deadline != 0) {
+      uint64_t time = now();
+      if (time >= deadline) {
+        SYSCALL4(pidfd_send_signal, pidfd, 9, 0, 0);
+        result = -ETIMEDOUT;
+        break;
+      }
+      wait.tv_sec = (int64_t)((deadline - time) / 1000000000u);
+      wait.tv_nsec = (int64_t)((deadline - time) % 1000000000u);
+    }
+    long ready = SYSCALL5(ppoll, fds, 3, deadline == 0 ? 0 : &wait, 0, 0);
+    if (ready == -EINTR) continue;
+    if (ready < 0) {
+      SYSCALL4(pidfd_send_signal, pidfd, 9, 0, 0);
+      result = failed(context, "ppoll", step->path, ready);
+      break;
+    }
+    if (fds[2].revents != 0) {
+      long done = SYSCALL3(write, input, state->start + sent, state->used - sent);
+      if (done > 0) sent += (size_t)done;
+      if (done < 0 ? done != -EAGAIN && done != -EINTR : sent == state->used) {
+        close_fd(input);
+        input = -1;
+      }
+    }
+    if (fds[1].revents != 0) {
+      char piece[512];
+      long length = SYSCALL3(read, output, piece, sizeof piece);
+      if (length > 0) text_add_bytes(&message, piece, (size_t)length);
+      if (length == 0) output = -1;
+      continue; /* what was written before the end is read before the end is looked at */
+    }
+    if (fds[0].revents != 0) break;
+  }
+  while (message.used > 0 && message.start[message.used - 1] == '\n') message.start[--message.used] = 0;
+  close_fd(input);
+  return result;
+}
+
+int run_hook(struct context *context, const struct step_run_hook *step, int pid) {
+  static char buffer[STATE_MOST];
+  struct text state = text_in(buffer, sizeof buffer);
+  text_add(&state, step->state_head);
+  text_add_number(&state, pid);
+  text_add(&state, step->state_tail);
+  if (state.cut) return failed(context, "write", step->path, -E2BIG);
+
+  int input[2], output[2], pidfd = -1;
+  int error = make_pipe(context, input);
+  if (error < 0) return error;
+  error = make_pipe(context, output);
+  if (error < 0) {
+    close_fd(input[0]);
+    close_fd(input[1]);
+    return error;
+  }
+  /* A hook may end without reading: that is its right, not a SIGPIPE for us. All signals are held meanwhile, so that no
+     handler of the engine runs in the child. */
+  uint64_t all = ~0ull, before;
+  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  struct clone_args args = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+  long child = SYSCALL2(clone3, &args, sizeof args);
+  if (child == 0) become_hook(step, input[0], output[1]);
+  close_fd(input[0]);
+  close_fd(output[1]);
+  int status = 0;
+  if (child < 0) {
+    close_fd(input[1]);
+    error = failed(context, "clone3", step->path, child);
+  } else {
+    error = attend(context, step, pidfd, input[1], output[0], &state);
+    while (SYSCALL4(wait4, child, &status, __WALL, 0) == -EINTR) {
+    }
+    close_fd(pidfd);
+  }
+  close_fd(output[0]);
+  /* SIGPIPE that came of the write is taken off before signals are let through again. */
+  uint64_t pipe_signal = 1ull << (SIGPIPE - 1);
+  struct __kernel_timespec at_once = {0};
+  SYSCALL4(rt_sigtimedwait, &pipe_signal, 0, &at_once, sizeof pipe_signal);
+  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
+  context->result = status;
+  if (error == 0 && status != 0) error = failed(context, "hook", step->path, -ECANCELED);
+  return error == -ETIMEDOUT ? failed(context, "hook", step->path, error) : error;
+}

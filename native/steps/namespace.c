@@ -1,0 +1,79 @@
+/* Namespaces, and what belongs to a new one: host name, keyring, loopback. */
+#include "base/syscall.h"
+#include "base/text.h"
+#include "steps/context.h"
+#include <linux/fcntl.h>
+#include <linux/if.h>
+#include <linux/keyctl.h>
+#include <linux/nsfs.h>
+#include <linux/sockios.h>
+
+int step_join_namespace(struct context *context, const struct step_join_namespace *step) {
+  long fd = SYSCALL4(openat, AT_FDCWD, step->path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return failed(context, "openat", step->path, fd);
+  /* setns(2) checks the type itself; a file that is no namespace at all fails here with ENOTTY. */
+  long answer = SYSCALL3(ioctl, fd, NS_GET_NSTYPE, 0);
+  const char *call = "ioctl";
+  if (answer >= 0) {
+    call = "setns";
+    answer = SYSCALL2(setns, fd, step->type);
+  }
+  close_fd((int)fd);
+  return answer < 0 ? failed(context, call, step->path, answer) : 0;
+}
+
+int step_unshare(struct context *context, const struct step_unshare *step) {
+  long error = SYSCALL1(unshare, step->namespaces);
+  return error < 0 ? failed(context, "unshare", "", error) : 0;
+}
+
+int step_become_root(struct context *context, const struct step_become_root *step) {
+  (void)step;
+  long error = SYSCALL3(setresgid, 0, 0, 0);
+  if (error < 0) return failed(context, "setresgid", "0", error);
+  error = SYSCALL3(setresuid, 0, 0, 0);
+  if (error < 0) return failed(context, "setresuid", "0", error);
+  /* The host's groups mean nothing inside; a map without setgroups (rootless) keeps them, and that is no failure here. */
+  SYSCALL2(setgroups, 0, 0);
+  return 0;
+}
+
+int step_new_session(struct context *context, const struct step_new_session *step) {
+  (void)step;
+  long error = SYSCALL0(setsid);
+  /* EPERM: init leads a session already. */
+  return error < 0 && error != -EPERM ? failed(context, "setsid", "", error) : 0;
+}
+
+int step_join_keyring(struct context *context, const struct step_join_keyring *step) {
+  long answer = SYSCALL2(keyctl, KEYCTL_JOIN_SESSION_KEYRING, step->name);
+  /* Kernels without keys, and callers whose quota is used up, run containers all the same. */
+  if (answer >= 0 || answer == -ENOSYS || answer == -EDQUOT || answer == -EPERM) return 0;
+  return failed(context, "keyctl", step->name, answer);
+}
+
+int step_bring_up_loopback(struct context *context, const struct step_bring_up_loopback *step) {
+  (void)step;
+  long fd = SYSCALL3(socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */ | O_CLOEXEC, 0);
+  if (fd < 0) return failed(context, "socket", "", fd);
+  struct ifreq request = {.ifr_name = "lo"};
+  const char *call = "ioctl(SIOCGIFFLAGS)";
+  long answer = SYSCALL3(ioctl, fd, SIOCGIFFLAGS, &request);
+  if (answer >= 0) {
+    request.ifr_flags |= IFF_UP;
+    call = "ioctl(SIOCSIFFLAGS)";
+    answer = SYSCALL3(ioctl, fd, SIOCSIFFLAGS, &request);
+  }
+  close_fd((int)fd);
+  return answer < 0 ? failed(context, call, "lo", answer) : 0;
+}
+
+int step_set_hostname(struct context *context, const struct step_set_hostname *step) {
+  long error = SYSCALL2(sethostname, step->name, strlen(step->name));
+  return error < 0 ? failed(context, "sethostname", step->name, error) : 0;
+}
+
+int step_set_domainname(struct context *context, const struct step_set_domainname *step) {
+  long error = SYSCALL2(setdomainname, step->name, strlen(step->name));
+  return error < 0 ? failed(context, "setdomainname", step->name, error) : 0;
+}

@@ -1,0 +1,139 @@
+/* The root file system: from a directory of the host to the container's /. */
+#include "base/syscall.h"
+#include "base/text.h"
+#include "steps/mount.h"
+#include "steps/path.h"
+#include <linux/fcntl.h>
+#include <linux/mount.h>
+#include <linux/stat.h>
+
+#define MNT_DETACH 2
+#define PROPAGATION_SLAVE (1u << 19)
+#define PROPAGATION_PRIVATE (1u << 18)
+
+static int open_dir(struct context *context, const char *path) {
+  long fd = SYSCALL4(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  return fd < 0 ? failed(context, "openat", path, fd) : (int)fd;
+}
+
+int step_set_propagation(struct context *context, const struct step_set_propagation *step) {
+  int fd = open_dir(context, step->path);
+  if (fd < 0) return fd;
+  struct mount_change change = {.propagation = step->propagation, .recursive = step->recursive};
+  int error = change_mount(context, fd, step->path, change);
+  close_fd(fd);
+  return error;
+}
+
+int step_private_parent(struct context *context, const struct step_private_parent *step) {
+  int fd = open_dir(context, step->path);
+  if (fd < 0) return fd;
+  for (;;) {
+    struct statx stat;
+    int error = stat_fd(context, fd, &stat);
+    if (error == 0 && (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
+      struct mount_change change = {.propagation = PROPAGATION_PRIVATE};
+      error = change_mount(context, fd, step->path, change);
+      close_fd(fd);
+      return error;
+    }
+    long up = error < 0 ? error : SYSCALL4(openat, fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    close_fd(fd);
+    if (up < 0) return failed(context, "openat", "..", up);
+    fd = (int)up;
+  }
+}
+
+int step_open_tree(struct context *context, const struct step_open_tree *step) {
+  int tree = clone_mount(context, AT_FDCWD, step->path, AT_RECURSIVE);
+  if (tree < 0) return tree;
+  fill_slot(context, SLOT_ROOT, tree);
+  return 0;
+}
+
+int step_attach_root(struct context *context, const struct step_attach_root *step) {
+  int target = open_dir(context, step->path);
+  if (target < 0) return target;
+  int error = attach(context, context->slots[SLOT_ROOT], target, step->path);
+  close_fd(target);
+  return error;
+}
+
+static int enter_root(struct context *context) {
+  long error = SYSCALL1(fchdir, context->slots[SLOT_ROOT]);
+  return error < 0 ? failed(context, "fchdir", "", error) : 0;
+}
+
+/* pivot_root(".", ".") stacks the old root on the new one, so no directory of the container has to hold it. */
+int step_pivot_root(struct context *context, const struct step_pivot_root *step) {
+  (void)step;
+  int old = open_dir(context, "/");
+  if (old < 0) return old;
+  int result = enter_root(context);
+  if (result == 0) {
+    long error = SYSCALL2(pivot_root, ".", ".");
+    if (error < 0) result = failed(context, "pivot_root", ".", error);
+  }
+  if (result == 0) {
+    long error = SYSCALL1(fchdir, old);
+    if (error < 0) result = failed(context, "fchdir", "", error);
+  }
+  /* As a slave, the old tree's unmounting does not travel back to the host. */
+  if (result == 0) result = change_mount(context, old, "/", (struct mount_change){.propagation = PROPAGATION_SLAVE, .recursive = 1});
+  if (result == 0) {
+    long error = SYSCALL2(umount2, ".", MNT_DETACH);
+    if (error < 0) result = failed(context, "umount2", ".", error);
+  }
+  if (result == 0) {
+    long error = SYSCALL1(chdir, "/");
+    if (error < 0) result = failed(context, "chdir", "/", error);
+  }
+  close_fd(old);
+  return result;
+}
+
+int step_detach_mount(struct context *context, const struct step_detach_mount *step) {
+  int fd = open_dir(context, step->path);
+  if (fd < 0) return fd;
+  int error = change_mount(context, fd, step->path, (struct mount_change){.propagation = PROPAGATION_PRIVATE});
+  close_fd(fd);
+  if (error < 0) return error;
+  long answer = SYSCALL2(umount2, step->path, MNT_DETACH);
+  /* A mount that a more privileged namespace locked cannot go: it is covered instead. */
+  if (answer == -EINVAL || answer == -EPERM) {
+    answer = SYSCALL5(mount, "tmpfs", step->path, "tmpfs", 0, 0);
+    return answer < 0 ? failed(context, "mount", step->path, answer) : 0;
+  }
+  return answer < 0 ? failed(context, "umount2", step->path, answer) : 0;
+}
+
+static int change_root_here(struct context *context) {
+  long error = SYSCALL1(chroot, ".");
+  if (error < 0) return failed(context, "chroot", ".", error);
+  error = SYSCALL1(chdir, "/");
+  return error < 0 ? failed(context, "chdir", "/", error) : 0;
+}
+
+int step_move_root(struct context *context, const struct step_move_root *step) {
+  (void)step;
+  int error = enter_root(context);
+  if (error < 0) return error;
+  long answer = SYSCALL5(move_mount, context->slots[SLOT_ROOT], "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+  if (answer < 0) return failed(context, "move_mount", "/", answer);
+  return change_root_here(context);
+}
+
+int step_change_root(struct context *context, const struct step_change_root *step) {
+  int root = open_dir(context, step->path);
+  if (root < 0) return root;
+  fill_slot(context, SLOT_ROOT, root);
+  int error = enter_root(context);
+  return error < 0 ? error : change_root_here(context);
+}
+
+int step_make_path(struct context *context, const struct step_make_path *step) {
+  int fd = make_in_root(context, step->path, PATH_DIRECTORY, 0, step->mode);
+  if (fd < 0) return fd;
+  close_fd(fd);
+  return 0;
+}

@@ -1,0 +1,362 @@
+// npm run bench [-- --runs N] [-- --profile] [-- --strict]: one table of tsrun beside runc and crun, from one run on this
+// host. TSRUN, RUNC and CRUN name other binaries. Run through scripts/in-unified-cgroup.
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const project = join(dirname(fileURLToPath(import.meta.url)), '..');
+const { values: options } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '40' },
+    profile: { type: 'boolean', default: false },
+    strict: { type: 'boolean', default: false },
+  },
+});
+const runs = Number(options.runs);
+const warmup = 3;
+const atOnce = 20;
+
+function fail(message) {
+  console.error(`bench: ${message}`);
+  process.exit(1);
+}
+
+// --- contenders --------------------------------------------------------------------------------------------------------
+
+if (process.geteuid() !== 0) fail('needs root');
+if (!(runs >= 1)) fail(`--runs ${options.runs} is not a number of runs`);
+if (
+  process.env.TSRUN === undefined &&
+  spawnSync(join(project, 'scripts/build'), ['--if-stale'], { stdio: 'inherit' }).status !== 0
+) {
+  fail('the build failed');
+}
+
+const findProgram = (name) =>
+  (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((dir) => join(dir, name))
+    .find((path) => existsSync(path));
+
+const contenders = [
+  { name: 'tsrun', program: process.env.TSRUN ?? join(project, 'dist/tsrun') },
+  { name: 'runc', program: process.env.RUNC ?? findProgram('runc') },
+  { name: 'crun', program: process.env.CRUN ?? findProgram('crun') },
+].filter(({ name, program }) => {
+  if (program !== undefined && existsSync(program)) return true;
+  if (name === 'tsrun') fail(`${program} does not exist; the build says why`);
+  console.log(`note: ${name} is not installed, so its column is missing`);
+  return false;
+});
+
+// --- bundles -----------------------------------------------------------------------------------------------------------
+
+const scratch = mkdtempSync(join(tmpdir(), 'tsrun-bench-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
+function must(command, ...args) {
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', cwd: scratch });
+  if (status !== 0) fail(`${command} ${args.join(' ')}: ${error?.message ?? stderr}`);
+}
+
+const rootfs = join(scratch, 'rootfs');
+must(join(project, 'scripts/busybox-rootfs'), rootfs);
+const stopwatch = join(project, '.cache/bench/stopwatch');
+mkdirSync(dirname(stopwatch), { recursive: true });
+must('gcc', '-O2', '-static', '-o', stopwatch, join(project, 'test/bench/stopwatch.c'));
+
+// What every container has. Debian 12's crun takes no newer version, and its device filter needs CAP_SYS_RESOURCE: so no
+// linux.resources.
+const small = {
+  ociVersion: '1.0.2',
+  process: { user: { uid: 0, gid: 0 }, args: ['/bin/true'], env: ['PATH=/bin'], cwd: '/', noNewPrivileges: true },
+  root: { path: rootfs, readonly: true },
+  hostname: 'bench',
+  mounts: [
+    { destination: '/proc', type: 'proc', source: 'proc' },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+  ],
+  linux: { namespaces: ['pid', 'network', 'ipc', 'uts', 'mount'].map((type) => ({ type })) },
+};
+
+// What `spec` writes: all its mounts, masked and read-only paths, capabilities and limits.
+const hello = JSON.parse(readFileSync(join(project, 'bundles/hello/config.json'), 'utf8'));
+const full = {
+  ...hello,
+  ociVersion: small.ociVersion,
+  root: small.root,
+  process: { ...hello.process, args: ['/bin/true'], env: ['PATH=/bin'] },
+};
+const sleeping = { ...full, process: { ...full.process, args: ['/bin/sleep', '1000'] } };
+
+function bundle(name, config) {
+  const dir = join(scratch, name);
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
+  return dir;
+}
+const bundles = { small: bundle('small', small), full: bundle('full', full), sleeping: bundle('sleeping', sleeping) };
+
+// Each contender has its own state root, and each container its own name on this host: cgroups are named after it.
+const call = ({ name, program }, verb, ...args) => [program, '--root', join(scratch, 'state', name), verb, ...args];
+const id = ({ name }, suffix) => `tsrun-bench-${process.pid}-${name}-${suffix}`;
+
+// --- time --------------------------------------------------------------------------------------------------------------
+
+const median = (numbers) => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+};
+
+/** Runs a lane per contender in turns. For each of them the median of every figure that the stopwatch takes. */
+function time(laneOf, rounds) {
+  const lanes = contenders.flatMap((contender) => ['--', ...laneOf(contender)]);
+  const { status, stdout, stderr } = spawnSync(stopwatch, [`${rounds}`, `${warmup}`, ...lanes], {
+    encoding: 'utf8',
+    cwd: scratch,
+  });
+  if (status !== 0) fail(`${stderr}${readFileSync(join(scratch, 'stopwatch.err'), 'utf8')}`);
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number));
+  return contenders.map((_, lane) => {
+    const column = (index) => median(rows.filter((row) => row[0] === lane).map((row) => row[index]));
+    return {
+      ms: column(1) / 1e6,
+      userMs: column(2) / 1e3,
+      systemMs: column(3) / 1e3,
+      rssMb: column(4) / 1024,
+      faults: column(5),
+    };
+  });
+}
+
+const run = (dir) => (contender) => call(contender, 'run', '-b', dir, id(contender, 'run'));
+
+const lifecycle = (contender) => {
+  const [name, pidFile] = [id(contender, 'life'), join(scratch, `${contender.name}.pid`)];
+  return [
+    ...call(contender, 'create', '-b', bundles.small, '--pid-file', pidFile, name),
+    ';',
+    ...call(contender, 'start', name),
+    ';',
+    // A delete that comes before the process has ended makes runc wait 100 ms; that is not what is measured here.
+    '@gone',
+    pidFile,
+    ';',
+    ...call(contender, 'delete', name),
+  ];
+};
+
+const many = (contender) => [
+  '@times',
+  `${atOnce}`,
+  ...call(contender, 'run', '-b', bundles.small, id(contender, '%%')),
+];
+
+// --- memory ------------------------------------------------------------------------------------------------------------
+
+const numberIn = (file, pattern) => Number(pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? Number.NaN);
+
+function processes() {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        return [
+          {
+            pid: Number(name),
+            parent: numberIn(`/proc/${name}/status`, /^PPid:\s*(\d+)/m),
+            environment: readFileSync(`/proc/${name}/environ`, 'latin1'),
+          },
+        ];
+      } catch {
+        return []; // it ended meanwhile
+      }
+    });
+}
+
+function familyOf(pid, all) {
+  const family = new Set([pid]);
+  for (let size = 0; size !== family.size; ) {
+    size = family.size;
+    for (const { pid: child, parent } of all) if (family.has(parent)) family.add(child);
+  }
+  return family;
+}
+
+const pss = (pids) =>
+  [...pids].reduce((sum, pid) => sum + numberIn(`/proc/${pid}/smaps_rollup`, /^Pss:\s*(\d+)/m), 0) / 1024;
+
+// Whatever a contender leaves running, a monitor say, is known by this mark in its environment.
+const marked = (contender) => `TSRUN_BENCH=${process.pid}-${contender.name}`;
+const environmentOf = (contender) => ({ PATH: process.env.PATH, TSRUN_BENCH: marked(contender).split('=')[1] });
+const markedBy = (contender, all) =>
+  all.filter(({ environment }) => environment.split('\0').includes(marked(contender))).map(({ pid }) => pid);
+
+/** All that stays in memory while a container is created: its processes, and what its runtime left to watch them. */
+async function createdPss(contender) {
+  const [name, pidFile] = [id(contender, 'created'), join(scratch, `${contender.name}.pid`)];
+  const [command, ...args] = call(contender, 'create', '-b', bundles.sleeping, '--pid-file', pidFile, name);
+  const { status } = spawnSync(command, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: environmentOf(contender),
+  });
+  if (status !== 0) fail(`${command} ${args.join(' ')}: exit ${status}`);
+  await sleep(300);
+  const all = processes();
+  const measured = pss(new Set([...familyOf(Number(readFileSync(pidFile, 'utf8')), all), ...markedBy(contender, all)]));
+  spawnSync(command, call(contender, 'delete', '--force', name).slice(1));
+  return measured;
+}
+
+/** What a runtime itself keeps in memory while its container runs in the foreground; the container is not counted. */
+async function foregroundPss(contender) {
+  const [name, pidFile] = [id(contender, 'foreground'), join(scratch, `${contender.name}.foreground.pid`)];
+  const [command, ...args] = call(contender, 'run', '-b', bundles.sleeping, '--pid-file', pidFile, name);
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], env: environmentOf(contender) });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  for (let waited = 0; waited < 5000 && !existsSync(pidFile); waited += 10) await sleep(10);
+  await sleep(300);
+  if (child.exitCode !== null) fail(`${command} ${args.join(' ')}: exit ${child.exitCode}`);
+  const all = processes();
+  const container = familyOf(Number(readFileSync(pidFile, 'utf8')), all);
+  const measured = pss(
+    [...familyOf(child.pid, all), ...markedBy(contender, all)].filter(
+      (pid, index, list) => !container.has(pid) && list.indexOf(pid) === index,
+    ),
+  );
+  spawnSync(command, call(contender, 'kill', name, 'KILL').slice(1));
+  await ended;
+  return measured;
+}
+
+async function memory(measure) {
+  const values = contenders.map(() => []);
+  for (let round = 0; round < 3; round++) {
+    for (const [index, contender] of contenders.entries()) values[index].push(await measure(contender));
+  }
+  return values.map(median);
+}
+
+// --- the table -----------------------------------------------------------------------------------------------------------
+
+const milliseconds = (result) => result.map(({ ms }) => ms);
+const rows = [];
+const add = (name, unit, values) => rows.push({ name, unit, values });
+
+add('run /bin/true', 'ms', milliseconds(time(run(bundles.small), runs)));
+add('run /bin/true, all that spec writes', 'ms', milliseconds(time(run(bundles.full), runs)));
+add('create + start + delete', 'ms', milliseconds(time(lifecycle, runs)));
+add(`${atOnce} containers at once`, 'ms', milliseconds(time(many, Math.max(3, Math.round(runs / 8)))));
+add('PSS, a created container', 'MB', await memory(createdPss));
+add('PSS, a foreground run', 'MB', await memory(foregroundPss));
+add(
+  'size of the program',
+  'MB',
+  contenders.map(({ program }) => statSync(realpathSync(program)).size / 1024 / 1024),
+);
+
+const column = (name) => contenders.findIndex((contender) => contender.name === name);
+const value = (row, name) => row.values[column(name)];
+const ratio = (row, name) => value(row, 'tsrun') / value(row, name);
+const figure = (number, unit) => (number === undefined ? '–' : `${number.toFixed(number < 10 ? 2 : 1)} ${unit}`);
+const factor = (row, name) => (column(name) < 0 ? '–' : ratio(row, name).toFixed(2));
+
+function printTable(heads, lines) {
+  const widths = heads.map((head, index) => Math.max(head.length, ...lines.map((line) => line[index].length)));
+  const draw = (line) =>
+    line.map((cell, index) => (index === 0 ? cell.padEnd(widths[index]) : cell.padStart(widths[index]))).join('  ');
+  console.log(draw(heads));
+  console.log(widths.map((width) => '─'.repeat(width)).join('  '));
+  for (const line of lines) console.log(draw(line));
+}
+
+const versions = contenders.map(
+  ({ program }) => spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0],
+);
+console.log(`\nmedians of ${runs} interleaved runs; ${versions.join(', ')}\n`);
+printTable(
+  ['', ...contenders.map(({ name }) => name), 'tsrun/runc', 'tsrun/crun'],
+  rows.map((row) => [
+    row.name,
+    ...row.values.map((number) => figure(number, row.unit)),
+    factor(row, 'runc'),
+    factor(row, 'crun'),
+  ]),
+);
+
+// --- where tsrun's time goes -----------------------------------------------------------------------------------------------
+
+function profile() {
+  const costs = time(run(bundles.full), runs);
+  console.log('\none run of the full bundle, runtime and container together\n');
+  printTable(
+    ['', ...contenders.map(({ name }) => name)],
+    [
+      ['time', ...costs.map(({ ms }) => figure(ms, 'ms'))],
+      ['on the CPU, user', ...costs.map(({ userMs }) => figure(userMs, 'ms'))],
+      ['on the CPU, kernel', ...costs.map(({ systemMs }) => figure(systemMs, 'ms'))],
+      ['largest RSS', ...costs.map(({ rssMb }) => figure(rssMb, 'MB'))],
+      ['page faults', ...costs.map(({ faults }) => `${faults}`)],
+    ],
+  );
+  if (findProgram('strace') === undefined)
+    return console.log('\nnote: strace is not installed, so system calls are not counted');
+  for (const contender of contenders) {
+    const out = join(scratch, 'strace');
+    const { status } = spawnSync(
+      'strace',
+      ['-f', '-c', '-S', 'calls', '-U', 'calls,errors,name', '-o', out, ...run(bundles.full)(contender)],
+      { stdio: 'ignore' },
+    );
+    console.log(`\n${contender.name}: system calls${status === 0 ? '' : ` (exit ${status} under strace)`}\n`);
+    const lines = readFileSync(out, 'utf8').trimEnd().split('\n');
+    console.log([...lines.slice(0, 14), lines.at(-1)].join('\n'));
+  }
+}
+if (options.profile) profile();
+
+// --- limits ----------------------------------------------------------------------------------------------------------------
+
+const row = (name) => rows.find((candidate) => candidate.name.startsWith(name));
+const limits = [
+  { text: 'run /bin/true at most 0.45 of runc', of: 'runc', met: () => ratio(row('run /bin/true'), 'runc') <= 0.45 },
+  { text: 'run /bin/true no more than crun', of: 'crun', met: () => ratio(row('run /bin/true'), 'crun') <= 1 },
+  { text: 'create + start + delete no more than crun', of: 'crun', met: () => ratio(row('create'), 'crun') <= 1 },
+  {
+    text: 'a created container at most 0.3 MB PSS',
+    of: 'tsrun',
+    met: () => value(row('PSS, a created'), 'tsrun') <= 0.3,
+  },
+  { text: 'a foreground run at most 4 MB PSS', of: 'tsrun', met: () => value(row('PSS, a foreground'), 'tsrun') <= 4 },
+  { text: 'dist/tsrun at most 5 MB', of: 'tsrun', met: () => value(row('size'), 'tsrun') <= 5 },
+];
+const verdicts = limits.map(({ text, of, met }) => ({
+  text,
+  verdict: column(of) < 0 ? 'not measured' : met() ? 'met' : 'NOT MET',
+}));
+console.log('');
+for (const { text, verdict } of verdicts) console.log(`${verdict.padEnd(12)}  ${text}`);
+if (options.strict && verdicts.some(({ verdict }) => verdict !== 'met')) process.exitCode = 1;

@@ -1,0 +1,47 @@
+// A directory in, a Bundle out (runtime-spec bundle.md).
+
+import { TsrunError, sysError } from '../errors.ts';
+import { S_IFDIR, S_IFMT } from '../linux/flags.ts';
+import { isSysError, sys } from '../linux/sys.ts';
+import { parseSpec } from '../spec/parse.ts';
+import type { Spec } from '../spec/types.ts';
+
+export interface Bundle {
+  /** Absolute, without symbolic links. */
+  readonly dir: string;
+  readonly spec: Spec;
+  /** The root filesystem's directory, absolute and without symbolic links. */
+  readonly rootfs: string;
+}
+
+/** Far above any real configuration; a larger file is a mistake or an attack on the runtime's memory. */
+const CONFIG_MOST = 16 << 20;
+
+/**
+ * @param configName The configuration's file name, as in `--config`; relative to the bundle unless absolute.
+ * @throws {TsrunError} naming what is missing or wrong; {ConfigError} with all problems of the configuration.
+ */
+export function openBundle(path: string, configName: string): Bundle {
+  const dir = attempt(`bundle ${path}`, () => sys.realPath(path));
+  const file = configName.startsWith('/') ? configName : `${dir}/${configName}`;
+  const text = attempt(`the bundle has no readable ${configName}`, () => sys.readFile(file, CONFIG_MOST));
+  const spec = parseSpec(text, configName);
+  return { dir, spec, rootfs: openRootfs(dir, spec.root.path) };
+}
+
+function openRootfs(dir: string, path: string): string {
+  const doing = 'root file system (/root/path in config.json)';
+  const rootfs = attempt(doing, () => sys.realPath(path.startsWith('/') ? path : `${dir}/${path}`));
+  const [mode = 0] = attempt(doing, () => sys.stat(rootfs));
+  if ((mode & S_IFMT) !== S_IFDIR) throw new TsrunError(`${doing}: ${rootfs}: not a directory`);
+  if (rootfs === '/') throw new TsrunError(`${doing}: / is the host's own root`);
+  return rootfs;
+}
+
+function attempt<T>(doing: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw isSysError(error) ? sysError(doing, error) : error;
+  }
+}

@@ -1,0 +1,253 @@
+// The whole command line as data: what args.ts parses and help.ts prints.
+// Names, short names and kinds follow runc, as engines send them, then crun: docs/decisions/0003-command-line.md
+
+/** One flag. `--name value`, `--name=value` and the same with a single dash or the short name all mean it. */
+export interface Flag {
+  /** Without dashes, in kebab case. A parsed command line has its value under the same name in camel case. */
+  readonly name: string;
+  readonly short?: string;
+  readonly aliases?: readonly string[];
+  /** `bool` never takes the next word as its value; `strings` may be given more than once and keeps all values. */
+  readonly kind: 'bool' | 'string' | 'int' | 'strings';
+  /** What help shows in place of the value. */
+  readonly value?: string;
+  /** The only values there are. */
+  readonly values?: readonly string[];
+  /** The smallest `int` allowed. */
+  readonly min?: number;
+  /** The value when the flag is not given; without it that is `undefined`, `false` or `[]`, by kind. */
+  readonly default?: string | number;
+  readonly doc: string;
+  /** Accepted and kept out of help: deprecated, or there only so that a caller of another runtime is not refused. */
+  readonly hidden?: true;
+}
+
+/** One positional argument. Those that may be left out stand last. */
+export interface Argument {
+  readonly name: string;
+  readonly optional?: true;
+  readonly default?: string;
+  /** Takes all words that are left, perhaps none; only as the last argument. */
+  readonly rest?: true;
+}
+
+/** One verb. */
+export interface Command {
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly description?: string;
+  readonly arguments: readonly Argument[];
+  readonly flags: readonly Flag[];
+  /** Words after the first argument are not ours to read: they are a command with flags of its own. */
+  readonly stopsAtArgument?: true;
+  readonly hidden?: true;
+}
+
+/** Before the verb. */
+export const globalFlags = [
+  {
+    name: 'root',
+    kind: 'string',
+    value: 'DIR',
+    doc: 'keep the state of containers in DIR (default: /run/tsrun, or $XDG_RUNTIME_DIR/tsrun without root)',
+  },
+  { name: 'log', kind: 'string', value: 'FILE', doc: 'append messages to FILE; errors still go to stderr too' },
+  {
+    name: 'log-format',
+    kind: 'string',
+    value: 'FORMAT',
+    values: ['text', 'json'],
+    default: 'text',
+    doc: 'how messages are written',
+  },
+  {
+    name: 'log-level',
+    kind: 'string',
+    value: 'LEVEL',
+    values: ['error', 'warning', 'debug'],
+    default: 'error',
+    doc: 'the least severe messages to write',
+  },
+  { name: 'debug', kind: 'bool', doc: 'the same as --log-level debug' },
+  {
+    name: 'systemd-cgroup',
+    kind: 'bool',
+    doc: 'let systemd make the cgroup; cgroupsPath then is "slice:prefix:name". The same as --cgroup-manager systemd',
+  },
+  {
+    name: 'cgroup-manager',
+    kind: 'string',
+    value: 'MANAGER',
+    values: ['cgroupfs', 'systemd', 'disabled'],
+    doc: 'who makes the cgroup, cgroupfs unless given; "disabled" leaves the container in that of its caller',
+  },
+  {
+    name: 'rootless',
+    kind: 'string',
+    value: 'MODE',
+    values: ['true', 'false', 'auto'],
+    default: 'auto',
+    doc: 'go on when cgroups may not be written',
+  },
+  { name: 'criu', kind: 'string', value: 'PATH', doc: 'deprecated and ignored: criu is found in $PATH', hidden: true },
+  { name: 'help', short: 'h', kind: 'bool', doc: 'show help' },
+  { name: 'version', short: 'v', kind: 'bool', doc: 'show the version' },
+] as const satisfies readonly Flag[];
+
+const containerId = { name: 'container-id' } as const satisfies Argument;
+
+const bundleFlag = {
+  name: 'bundle',
+  short: 'b',
+  kind: 'string',
+  value: 'DIR',
+  doc: 'the bundle: a directory with config.json and a root filesystem (default: the current directory)',
+} as const satisfies Flag;
+
+const createFlags = [
+  bundleFlag,
+  {
+    name: 'config',
+    short: 'f',
+    kind: 'string',
+    value: 'FILE',
+    default: 'config.json',
+    doc: 'read the configuration from FILE',
+  },
+  {
+    name: 'console-socket',
+    kind: 'string',
+    value: 'SOCKET',
+    doc: 'send the master end of the terminal to this unix socket',
+  },
+  { name: 'pidfd-socket', kind: 'string', value: 'SOCKET', doc: 'send a pidfd of the process to this unix socket' },
+  { name: 'pid-file', kind: 'string', value: 'FILE', doc: 'write the process id to FILE' },
+  { name: 'no-pivot', kind: 'bool', doc: 'do not use pivot_root(2), for a root filesystem on a ramdisk' },
+  { name: 'no-new-keyring', kind: 'bool', doc: "keep the caller's session keyring" },
+  {
+    name: 'preserve-fds',
+    kind: 'int',
+    value: 'N',
+    min: 0,
+    default: 0,
+    doc: 'pass N more file descriptors, after stdio and those of $LISTEN_FDS',
+  },
+  {
+    name: 'trace',
+    kind: 'string',
+    value: 'FILE',
+    doc: "write each step, the kernel's answer and the time it took to FILE",
+  },
+  { name: 'json', kind: 'bool', doc: 'write the trace as JSON' },
+] as const satisfies readonly Flag[];
+
+/** After the global flags, by name. */
+export const commands = {
+  run: {
+    summary: 'create a container, start it and wait for its process to end',
+    description:
+      'The exit status is that of the process, or 128 + N if signal N ended it. ' +
+      'A bundle directory may stand in place of the id; the id then is made from its name.',
+    arguments: [containerId],
+    flags: [
+      ...createFlags,
+      { name: 'no-subreaper', kind: 'bool', doc: 'do not adopt orphaned processes of the container' },
+      { name: 'detach', short: 'd', kind: 'bool', doc: 'return once the process has started' },
+      { name: 'keep', kind: 'bool', doc: 'keep the state of the container after its process has ended' },
+    ],
+  },
+  create: {
+    summary: 'create a container and stop short of its process',
+    description: 'All is set up and checked when this returns; `tsrun start` then starts the process.',
+    arguments: [containerId],
+    flags: [
+      ...createFlags,
+      { name: 'no-subreaper', kind: 'bool', doc: 'accepted and ignored: create waits for nothing', hidden: true },
+    ],
+  },
+  start: {
+    summary: 'start the process of a created container',
+    arguments: [containerId],
+    flags: [],
+  },
+  state: {
+    summary: 'show the state of a container as JSON',
+    arguments: [containerId],
+    flags: [],
+  },
+  kill: {
+    summary: 'send a signal to the first process of a container',
+    description: 'The signal is a name, with or without SIG, or a number.',
+    arguments: [containerId, { name: 'signal', optional: true, default: 'SIGTERM' }],
+    flags: [{ name: 'all', short: 'a', kind: 'bool', doc: 'send it to all processes of the container' }],
+  },
+  delete: {
+    summary: 'delete a stopped or created container and all that it holds',
+    arguments: [containerId],
+    flags: [
+      {
+        name: 'force',
+        short: 'f',
+        kind: 'bool',
+        doc: 'kill it first if it runs; succeed if there is no such container',
+      },
+    ],
+  },
+  list: {
+    summary: 'list the containers below --root',
+    arguments: [],
+    flags: [
+      {
+        name: 'format',
+        short: 'f',
+        kind: 'string',
+        value: 'FORMAT',
+        values: ['table', 'json'],
+        default: 'table',
+        doc: 'how the list is written',
+      },
+      { name: 'quiet', short: 'q', kind: 'bool', doc: 'show ids only' },
+    ],
+  },
+  spec: {
+    summary: 'write a config.json to start from',
+    description: 'A config.json that is already there is left alone.',
+    arguments: [],
+    flags: [bundleFlag, { name: 'rootless', kind: 'bool', doc: 'for a container that is run without root' }],
+  },
+  explain: {
+    summary: 'show every step that running a bundle would take, and why',
+    description: 'Each step names the field of config.json and the section of the specification behind it.',
+    arguments: [{ name: 'bundle', optional: true }],
+    flags: [bundleFlag, { name: 'json', kind: 'bool', doc: 'as JSON' }],
+  },
+  help: {
+    aliases: ['h'],
+    summary: 'show help, of one command if it is named',
+    arguments: [{ name: 'command', optional: true }],
+    flags: [],
+  },
+  version: {
+    summary: 'show the version, like --version',
+    arguments: [],
+    flags: [],
+    hidden: true,
+  },
+} as const satisfies Record<string, Command>;
+
+export type Commands = typeof commands;
+export type CommandName = keyof Commands;
+
+/** The command that a word on the command line means, if any. */
+export function findCommand(word: string): CommandName | undefined {
+  if (Object.hasOwn(commands, word)) {
+    return word as CommandName;
+  }
+  const all: Record<string, Command> = commands;
+  for (const name in all) {
+    if (all[name]?.aliases?.includes(word)) {
+      return name as CommandName;
+    }
+  }
+  return undefined;
+}

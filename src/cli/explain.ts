@@ -1,0 +1,21 @@
+import { explainJson, explainText } from '../explain/render.ts';
+import { sys } from '../linux/sys.ts';
+import type { InvocationOf } from './args.ts';
+import type { Context } from './main.ts';
+import { runtimeOf } from './runtime-of.ts';
+
+export function explain({ flags, args }: InvocationOf<'explain'>, context: Context): number {
+  const plan = runtimeOf(context).explain({
+    bundle: args.bundle ?? flags.bundle ?? '.',
+    config: 'config.json',
+    noPivot: false,
+    noNewKeyring: false,
+    preserveFds: 0,
+    pidFile: undefined,
+    consoleSocket: undefined,
+    pidfdSocket: undefined,
+    observe: undefined,
+  });
+  sys.writeText(1, flags.json ? explainJson(plan) : explainText(plan));
+  return 0;
+}

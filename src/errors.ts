@@ -1,0 +1,145 @@
+// The one place that words messages. Code elsewhere collects facts and calls one of the functions here.
+
+import { errnoName, errnoText } from './linux/errno.ts';
+
+/** One thing that is wrong with a config.json. */
+export interface Problem {
+  /** Where: a JSON pointer (RFC 6901), such as `/mounts/2/destination`. */
+  readonly pointer: string;
+  /** What the specification asks for, as a phrase that follows "expected". */
+  readonly expected: string;
+  /** What stands there, shortened, as JSON. */
+  readonly found: string;
+  readonly hint?: string;
+}
+
+/** Every failure that tsrun words itself. `message` is complete; the command line prints it and exits with `exitCode`. */
+export class TsrunError extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.name = 'TsrunError';
+    this.exitCode = exitCode;
+  }
+}
+
+/** The problems of a config.json, all of them, one a line. */
+export class ConfigError extends TsrunError {
+  readonly problems: readonly Problem[];
+  constructor(file: string, problems: readonly Problem[]) {
+    super(wordProblems(file, problems));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+function wordProblems(file: string, problems: readonly Problem[]): string {
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+  return [`${file} has ${count}`, ...problems.map(wordProblem)].join('\n');
+}
+
+function wordProblem(problem: Problem): string {
+  const line = `  ${problem.pointer === '' ? '(the whole file)' : problem.pointer}: expected ${problem.expected}, found ${problem.found}`;
+  return problem.hint === undefined ? line : `${line} (${problem.hint})`;
+}
+
+/** A command line that cannot be understood. With it goes help on stdout: of `command`, or of the program without one. */
+export class UsageError extends TsrunError {
+  readonly command: string | undefined;
+  constructor(message: string, command: string | undefined) {
+    super(message);
+    this.name = 'UsageError';
+    this.command = command;
+  }
+}
+
+/** `message` says what is wrong with the words behind `command`, or with those before any command. */
+export function usageError(message: string, command?: string): UsageError {
+  return new UsageError(command === undefined ? message : `${command}: ${message}`, command);
+}
+
+/** What a failed step is worded from: see StepFailed in src/execute/report.ts. */
+interface FailedStep {
+  readonly errno: number;
+  readonly call: string;
+  readonly object: string;
+  readonly message: string;
+  readonly result: number;
+  readonly broken: boolean;
+}
+
+/** A step of the plan that the kernel, or a hook, refused. Names step, system call, errno, field, and a hint where one is known. */
+export function stepError(step: { readonly op: string; readonly from: string } | undefined, failed: FailedStep): TsrunError {
+  if (step === undefined || failed.broken) {
+    return new TsrunError(`internal error: the plan was not understood at step ${JSON.stringify(step?.op)} (${errnoName(failed.errno)})`);
+  }
+  const field = step.from === '' ? '' : ` (${step.from} in config.json)`;
+  const hint = hintFor(step.op, failed);
+  return new TsrunError(`${wordStep(step.op, failed)}${field}${hint === undefined ? '' : `; hint: ${hint}`}`);
+}
+
+function wordStep(op: string, failed: FailedStep): string {
+  const { errno, call, object, message } = failed;
+  // Engines look for these phrases of Go's os/exec (docs: they decide between exit codes 126 and 127 by them).
+  if (call === 'lookup') {
+    const reason = errno === 2 ? 'executable file not found in $PATH' : errnoText(errno);
+    return `unable to start container process: exec: "${object}": ${reason}`;
+  }
+  if (op === 'findExecutable') return `unable to start container process: exec: "${object}": stat ${object}: ${errnoText(errno)}`;
+  if (op === 'exec') return `unable to start container process: exec ${object}: ${errnoText(errno)} (${errnoName(errno)})`;
+  if (call === 'hook') return `hook ${object} ${wordHook(failed)}${message === '' ? '' : `: ${message}`}`;
+  const said = message === '' ? '' : `: ${message}`;
+  const about = object === '' ? call : `${call} ${object}`;
+  const name = op.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return `${name} failed: ${about}: ${errnoText(errno)} (${errnoName(errno)})${said}`;
+}
+
+function wordHook({ errno, result }: FailedStep): string {
+  if (errno === 110) return 'took longer than its timeout and was killed';
+  const signal = result & 0x7f;
+  return signal === 0 ? `failed with exit status ${result >> 8}` : `was ended by signal ${signal}`;
+}
+
+/** What to do about it, where experience tells: by step and errno. */
+function hintFor(op: string, { errno, call, object, message }: FailedStep): string | undefined {
+  const name = errnoName(errno);
+  if (op === 'mount' && call === 'fsmount' && name === 'EPERM') {
+    return object === 'sysfs'
+      ? 'sysfs needs a network namespace of the same user namespace: add {"type": "network"} to linux.namespaces, or bind-mount /sys'
+      : 'the user namespace does not own the namespace that this file system shows';
+  }
+  if (op === 'mount' && name === 'EPERM' && object === 'sysfs') return 'add {"type": "network"} to linux.namespaces, or bind-mount /sys';
+  if (op === 'mount' && name === 'ENODEV') return `this kernel has no file system "${object}"`;
+  if (op === 'mount' && name === 'EINVAL' && message === '') return 'the file system does not know this option, or not this value';
+  if (op === 'attachMount' && (name === 'ELOOP' || name === 'ENOTDIR')) return 'the mount point must be an ordinary directory or file inside the root, not a symbolic link';
+  if (op === 'attachMount' && call === 'statfs') return 'mounts inside /proc are refused, but for a few files that show limits';
+  if (op === 'attachMount' && name === 'EROFS') return 'make the mount point in the image, or the root file system writable';
+  if (op === 'pivotRoot' && name === 'EINVAL') return 'on a ramdisk use --no-pivot';
+  if (op === 'openCgroup' && name === 'EBUSY') return 'processes are in this cgroup already: give another linux.cgroupsPath';
+  if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'EBUSY') {
+    return 'processes are in this parent cgroup, so it cannot hand on controllers (no internal processes rule)';
+  }
+  if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT') return 'the parent cgroup does not have one of these controllers';
+  if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS')) return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
+  if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';
+  if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
+  if (op === 'awaitInit' && name === 'EPIPE') return 'init was killed while it made the container, perhaps for want of memory: is the memory limit too low?';
+  if (call === 'unshare' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
+  if (call === 'clone3' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
+  if (call === 'setgroups' || call === 'setresuid' || call === 'setresgid') return name === 'EINVAL' ? 'the id has no mapping in the user namespace' : undefined;
+  return undefined;
+}
+
+/** A call of the runtime's own, outside of any plan. `doing` says what it was for. */
+export function sysError(doing: string, error: { readonly syscall: string; readonly errno: number; readonly path: string }): TsrunError {
+  const about = error.path === '' ? error.syscall : `${error.syscall} ${error.path}`;
+  return new TsrunError(`${doing}: ${about}: ${errnoText(error.errno)} (${errnoName(error.errno)})`);
+}
+
+// Phrases that engines look for; the words before the colon are for people.
+export const noSuchContainer = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container does not exist`);
+export const idInUse = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container with given ID already exists`);
+export const notRunning = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container not running`);
+export const badId = (id: string) =>
+  new TsrunError(`invalid container ID format: ${JSON.stringify(id.slice(0, 80))} (letters, digits and _+.- are allowed, up to 255, not first a dot)`);

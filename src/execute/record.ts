@@ -1,0 +1,50 @@
+// From a plan, and then from what came of it, to the record that state.json keeps.
+
+import type { Bundle } from '../bundle/bundle.ts';
+import { sys, unlessMissing } from '../linux/sys.ts';
+import { formatTime } from '../linux/time.ts';
+import type { Plan } from '../plan/plan.ts';
+import { type ContainerRecord, readStat } from '../state/container.ts';
+import { madeDirectories } from './execute.ts';
+import type { Report } from './report.ts';
+
+/** Before the first step: enough for `delete --force` to clean up after a crash at any point. */
+export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Plan): ContainerRecord {
+  const [seconds = 0, nanoseconds = 0] = sys.clock();
+  const pid = spec.linux.namespaces?.find((entry) => entry.type === 'pid');
+  const gateIndex = plan.init.findIndex((step) => step.op === 'awaitStart') + 1;
+  return {
+    id,
+    ociVersion: spec.ociVersion,
+    pid: 0,
+    startTime: '',
+    stage: 'creating',
+    bundle: dir,
+    rootfs,
+    created: formatTime(seconds, nanoseconds),
+    owner: sys.userId(),
+    ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
+    ...(spec.hooks === undefined ? {} : { hooks: spec.hooks }),
+    ...(plan.cgroup === undefined ? {} : { cgroup: { path: plan.cgroup.path, made: missingDirectories(plan) } }),
+    sharedPid: pid === undefined || (pid.path ?? '') !== '',
+    gateIndex,
+    afterGate: plan.init.slice(gateIndex).map(({ op, from }) => ({ op, from })),
+  };
+}
+
+/** With the process, and with the directories that were really made. */
+export function completeRecord(draft: ContainerRecord, plan: Plan, report: Report): ContainerRecord {
+  return {
+    ...draft,
+    pid: report.pid,
+    startTime: readStat(report.pid)?.startTime ?? '',
+    stage: 'created',
+    ...(draft.cgroup === undefined ? {} : { cgroup: { path: draft.cgroup.path, made: madeDirectories(plan, report) } }),
+  };
+}
+
+/** Those that the plan will make; a directory that is there already belongs to somebody else. */
+const missingDirectories = (plan: Plan): string[] =>
+  plan.host.flatMap((step) =>
+    step.op === 'makeDir' && unlessMissing(() => sys.stat(step.path)) === undefined ? [step.path] : [],
+  );

@@ -1,0 +1,182 @@
+// A step as a person reads it: what is done, to what, with which arguments.
+
+import { printEbpf } from '../cgroup/ebpf.ts';
+import { capabilityNames } from '../linux/capabilities.ts';
+import {
+  MOUNT_ATTR__ATIME,
+  MOUNT_ATTR_NOATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_STRICTATIME,
+} from '../linux/flags.ts';
+import { namespaceFlags } from '../linux/namespaces.ts';
+import { rlimitNames, rlimits } from '../linux/rlimits.ts';
+import { propagations } from '../plan/mount-options.ts';
+import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
+
+const syncNames = ['user namespace', 'forked', 'hooks', 'ready'];
+const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
+const list = (items: readonly string[]) => (items.length === 0 ? 'none' : items.join(' '));
+
+export function describe(step: Step): string {
+  switch (step.op) {
+    case 'makeDir':
+      return `make directory ${step.path}`;
+    case 'writeFile':
+      return `write ${JSON.stringify(step.value)} to ${step.path}${step.otherPath === '' ? '' : ` (or ${JSON.stringify(step.otherValue)} to ${step.otherPath})`}`;
+    case 'openCgroup':
+      return `open cgroup ${step.path}`;
+    case 'attachDeviceFilter':
+      return `attach device filter, ${printEbpf(step.program).length} instructions`;
+    case 'openGate':
+      return `open gate ${step.path}`;
+    case 'launch':
+      return `launch tsrun-init in new namespaces: ${list(namespaceNames(step.namespaces))}${step.inCgroup === 1 ? ', born in the cgroup' : ''}`;
+    case 'awaitInit':
+      return `wait for init at "${syncNames[step.sync]}"`;
+    case 'releaseInit':
+      return `let init go on from "${syncNames[step.sync]}"`;
+    case 'writeIdMap':
+      return `write ${step.file}: ${step.map.trim().replaceAll('\n', ', ')}`;
+    case 'setRlimit':
+      return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
+    case 'setOomScoreAdj':
+      return `set oom_score_adj ${step.value}`;
+    case 'killCgroup':
+      return `kill all processes of ${step.path}`;
+    case 'removeDir':
+      return `remove directory ${step.path}`;
+    case 'removeFile':
+      return `remove file ${step.path}`;
+    case 'runHook':
+      return `run hook ${step.args.join(' ')}`;
+    case 'openTree':
+      return `clone the mount tree ${step.path}`;
+    case 'joinNamespace':
+      return `join ${list(namespaceNames(step.type))} namespace ${step.path}`;
+    case 'unshare':
+      return `enter new namespaces: ${list(namespaceNames(step.namespaces))}`;
+    case 'sync':
+      return step.wait === 1 ? `stop at "${syncNames[step.sync]}"` : `report "${syncNames[step.sync]}"`;
+    case 'becomeRoot':
+      return 'become uid 0, gid 0';
+    case 'fork':
+      return 'fork the container process';
+    case 'newSession':
+      return 'start a new session';
+    case 'joinKeyring':
+      return `join session keyring ${step.name}`;
+    case 'bringUpLoopback':
+      return 'bring up loopback';
+    case 'setPropagation':
+      return `make ${step.path} ${propagationName(step.propagation, step.recursive)}`;
+    case 'privateParent':
+      return `make the mount that holds ${step.path} private`;
+    case 'attachRoot':
+      return `mount the root file system over ${step.path}`;
+    case 'mount':
+      return `make ${step.fstype} file system${withOptions([...attributeNames(step.attributes), ...step.options])}`;
+    case 'bind':
+      return `clone ${step.recursive === 1 ? 'the mount tree' : 'the mount of'} ${step.source}`;
+    case 'setMount':
+      return setMountText(step.slot, step.set, step.clear, step.propagation, step.recursive);
+    case 'attachMount':
+      return `mount it on ${step.target}`;
+    case 'remount':
+      return 'remount it with iversion';
+    case 'makePath':
+      return `make directory ${step.path} in the root`;
+    case 'makeDevice':
+      return `${step.bind === 1 ? 'bind' : 'make'} device ${step.path} ${step.major}:${step.minor}, mode ${octal(step.mode)}`;
+    case 'makeLink':
+      return `make link ${step.path} -> ${step.text}`;
+    case 'openConsole':
+      return 'open a pseudoterminal';
+    case 'mountConsole':
+      return `mount the pseudoterminal on ${step.path}`;
+    case 'readonlyPath':
+      return `make ${step.path} read-only`;
+    case 'maskPath':
+      return `mask ${step.path}`;
+    case 'pivotRoot':
+      return 'pivot_root';
+    case 'detachMount':
+      return `unmount ${step.path} of the host`;
+    case 'moveRoot':
+      return 'move the root over / and chroot';
+    case 'changeRoot':
+      return `chroot to ${step.path}`;
+    case 'setHostname':
+      return `set hostname ${step.name}`;
+    case 'setDomainname':
+      return `set domainname ${step.name}`;
+    case 'openProc':
+      return 'open a procfs of its own';
+    case 'writeSysctl':
+      return `write ${JSON.stringify(step.value)} to ${step.path}`;
+    case 'closeDescriptors':
+      return `close descriptors from ${3 + step.preserveFds} on`;
+    case 'useConsole':
+      return 'use the pseudoterminal as standard input, output and error';
+    case 'ownStdio':
+      return `give standard input, output and error to uid ${step.uid}`;
+    case 'noNewPrivileges':
+      return 'set no_new_privs';
+    case 'changeDir':
+      return `change directory to ${step.path}`;
+    case 'dropBounding':
+      return `drop capabilities from the bounding set, all but: ${list(capabilitiesOf(Number(step.keep)))}`;
+    case 'setIds':
+      return `become uid ${step.uid}, gid ${step.gid}, groups ${list(step.groups.map(String))}, umask ${octal(step.umask)}`;
+    case 'setCapabilities':
+      return `set capabilities: ${(['effective', 'permitted', 'inheritable', 'ambient'] as const).map((set) => `${set} ${list(capabilitiesOf(Number(step[set])))}`).join('; ')}`;
+    case 'findExecutable':
+      return `find ${step.name}${step.name.includes('/') ? '' : ` in ${step.path}`}`;
+    case 'awaitStart':
+      return 'wait for the start';
+    case 'exec':
+      return `exec ${step.args.join(' ')}`;
+    default:
+      return step satisfies never;
+  }
+}
+
+const namespaceNames = (flags: number): string[] =>
+  Object.entries(namespaceFlags).flatMap(([name, flag]) => ((flags & flag) !== 0 ? [name] : []));
+
+const capabilitiesOf = (mask: number): string[] => capabilityNames.filter((_, index) => Math.floor(mask / 2 ** index) % 2 === 1);
+
+const withOptions = (options: readonly string[]) => (options.length === 0 ? '' : ` (${options.join(',')})`);
+
+const attributes: readonly (readonly [flag: number, name: string])[] = [
+  [MOUNT_ATTR_RDONLY, 'ro'],
+  [MOUNT_ATTR_NOSUID, 'nosuid'],
+  [MOUNT_ATTR_NODEV, 'nodev'],
+  [MOUNT_ATTR_NOEXEC, 'noexec'],
+  [MOUNT_ATTR_NODIRATIME, 'nodiratime'],
+  [MOUNT_ATTR_NOSYMFOLLOW, 'nosymfollow'],
+];
+
+function attributeNames(flags: number): string[] {
+  const names = attributes.flatMap(([flag, name]) => ((flags & flag) !== 0 ? [name] : []));
+  if ((flags & MOUNT_ATTR__ATIME) === MOUNT_ATTR_NOATIME) names.push('noatime');
+  if ((flags & MOUNT_ATTR__ATIME) === MOUNT_ATTR_STRICTATIME) names.push('strictatime');
+  return names;
+}
+
+function propagationName(flag: number, recursive: number): string {
+  return Object.entries(propagations).find(([, entry]) => entry.flag === flag && entry.recursive === (recursive === 1))?.[0] ?? '';
+}
+
+function setMountText(slot: number, set: number, clear: number, propagation: number, recursive: number): string {
+  const what = slot === SLOT_ROOT ? 'the root' : slot === SLOT_DEV ? '/dev' : recursive === 1 ? 'its tree' : 'it';
+  if (propagation !== 0) return `make it ${propagationName(propagation, recursive)}`;
+  // The access time field is cleared to be set: what is cleared and not set reads as the default, relatime.
+  const cleared = attributeNames(clear & ~MOUNT_ATTR__ATIME).map((name) => (name === 'ro' ? 'rw' : name.slice(2)));
+  const isRelatime = (clear & MOUNT_ATTR__ATIME) !== 0 && (set & MOUNT_ATTR__ATIME) === 0;
+  return `set ${[...attributeNames(set), ...cleared, ...(isRelatime ? ['relatime'] : [])].join(',')} on ${what}`;
+}

@@ -1,0 +1,27 @@
+// The door to the kernel, as the engine that runs this code provides it: native/engine for QuickJS, src/node for Node.
+import type { Sys } from './sys.gen.ts';
+
+export const sys: Sys = (globalThis as unknown as { tsrunSys: Sys }).tsrunSys;
+
+/** What a failing call of `sys` throws. */
+export interface SysError extends Error {
+  /** A positive errno; see src/linux/errno.ts. */
+  readonly errno: number;
+  readonly syscall: string;
+  /** What the call was about, '' where there is no path. */
+  readonly path: string;
+}
+
+export function isSysError(error: unknown): error is SysError {
+  return error instanceof Error && typeof (error as { errno?: unknown }).errno === 'number';
+}
+
+/** Runs a call of `sys` that may find nothing: undefined for ENOENT, other failures are thrown on. */
+export function unlessMissing<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (isSysError(error) && error.errno === 2) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,98 @@
+// linux.cgroupsPath and linux.resources: a directory, its limits, its device filter.
+
+import { deviceFilter } from '../cgroup/devices.ts';
+import { type CgroupWrite, cgroupWrites } from '../cgroup/limits.ts';
+import { cgroupPath } from '../cgroup/path.ts';
+import { ConfigError, type Problem } from '../errors.ts';
+import type { LinuxResources, Spec } from '../spec/types.ts';
+import type { CgroupFacts, HostFacts } from './host.ts';
+import type { HostStep } from './steps.gen.ts';
+
+export interface CgroupPlan {
+  /** The container's directory. */
+  readonly path: string;
+  /** Before init is born into it. */
+  readonly before: readonly HostStep[];
+  /** Once init needs no more processes. */
+  readonly after: readonly HostStep[];
+}
+
+export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan | undefined {
+  const resources = spec.linux.resources ?? {};
+  if (facts.cgroup === undefined) {
+    refuseLimits(resources);
+    return undefined;
+  }
+  const path = cgroupPath({ cgroupsPath: spec.linux.cgroupsPath, id, mount: facts.cgroup.mount, own: facts.cgroup.own });
+  const { writes, controllers } = cgroupWrites(resources, facts.cgroup.controllers);
+  // pids.max 0 forbids the very fork that makes init, so it is written when init stands.
+  const late = (write: CgroupWrite) => write.file === 'pids.max';
+  const program = deviceFilter(resources.devices ?? []);
+  const before: HostStep[] = [
+    ...directories(path, facts.cgroup, controllers),
+    { op: 'openCgroup', path, from: '/linux/cgroupsPath', why: 'init is born inside it, and nobody else may be there' },
+    ...writes.filter((write) => !late(write)).map((write) => writeStep(path, write)),
+  ];
+  if (program.length > 0) {
+    before.push({
+      op: 'attachDeviceFilter',
+      program,
+      from: '/linux/resources/devices',
+      why: 'cgroup v2 asks a BPF program which devices may be opened',
+    });
+  }
+  return { path, before, after: writes.filter(late).map((write) => writeStep(path, write)) };
+}
+
+/** Each directory on the way, and in each but the last the controllers that those below need. */
+function directories(path: string, cgroup: CgroupFacts, controllers: readonly string[]): HostStep[] {
+  const steps: HostStep[] = [];
+  const names = path.slice(cgroup.mount.length).split('/').filter((name) => name !== '');
+  let at = cgroup.mount === '/' ? '' : cgroup.mount;
+  for (const name of names) {
+    if (controllers.length > 0) {
+      steps.push({
+        op: 'writeFile',
+        path: `${at}/cgroup.subtree_control`,
+        value: controllers.map((controller) => `+${controller}`).join(' '),
+        optional: 0,
+        otherPath: '',
+        otherValue: '',
+        from: '/linux/resources',
+        why: 'a controller works only where the parent hands it on (cgroup-v2.rst, Enabling and Disabling)',
+      });
+    }
+    at = `${at}/${name}`;
+    steps.push({ op: 'makeDir', path: at, mode: 0o755, from: '/linux/cgroupsPath', why: "on the way to the container's cgroup" });
+  }
+  return steps;
+}
+
+function writeStep(path: string, write: CgroupWrite): HostStep {
+  const other = typeof write.ifMissing === 'object' ? write.ifMissing : undefined;
+  return {
+    op: 'writeFile',
+    path: `${path}/${write.file}`,
+    value: write.value,
+    optional: write.ifMissing === 'ignore' ? 1 : 0,
+    otherPath: other === undefined ? '' : `${path}/${other.file}`,
+    otherValue: other?.value ?? '',
+    from: write.from,
+    why: write.why,
+  };
+}
+
+/** Without a cgroup no limit can hold; one that is silently dropped would be believed in. */
+function refuseLimits(resources: LinuxResources): void {
+  const { devices: _devices, ...limits } = resources;
+  const { writes } = cgroupWrites(limits, allControllers);
+  const problems: Problem[] = writes.map((write) => ({
+    pointer: write.from,
+    expected: 'no limit, as the container gets no cgroup',
+    found: JSON.stringify(write.value),
+    hint: 'cgroups are disabled, or no cgroup v2 hierarchy is mounted',
+  }));
+  if (problems.length > 0) throw new ConfigError('config.json', problems);
+}
+
+const allControllers = ['cpu', 'cpuset', 'hugetlb', 'io', 'memory', 'misc', 'pids', 'rdma'];

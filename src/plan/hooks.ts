@@ -1,0 +1,36 @@
+// hooks: when each runs is the plan's matter, what it is given is made here.
+
+import type { Hooks, Spec } from '../spec/types.ts';
+import type { RunHook } from './steps.gen.ts';
+
+export interface HookState {
+  readonly spec: Pick<Spec, 'ociVersion' | 'hooks' | 'annotations'>;
+  readonly id: string;
+  readonly bundle: string;
+}
+
+const why: Readonly<Record<keyof Hooks, string>> = {
+  prestart: 'deprecated; runs where createRuntime does, before it',
+  createRuntime: 'in the namespaces of the runtime, before pivot_root',
+  createContainer: 'in the namespaces of the container, before pivot_root',
+  startContainer: 'in the container, before its program',
+  poststart: 'after the program has started',
+  poststop: 'after the container has been deleted',
+};
+
+/** One step for each hook, with the state that it reads on standard input (runtime.md#state); the pid is filled in later. */
+export function hookSteps(state: HookState, kind: keyof Hooks, status: string, pid = 0): RunHook[] {
+  const { ociVersion, annotations, hooks } = state.spec;
+  return (hooks?.[kind] ?? []).map((hook, index) => ({
+    op: 'runHook',
+    path: hook.path,
+    args: hook.args ?? [hook.path],
+    env: hook.env ?? [],
+    timeoutMs: Math.min((hook.timeout ?? 0) * 1000, 0xffffffff),
+    pid,
+    stateHead: `{"ociVersion":${JSON.stringify(ociVersion)},"id":${JSON.stringify(state.id)},"status":"${status}","pid":`,
+    stateTail: `,"bundle":${JSON.stringify(state.bundle)}${annotations === undefined ? '' : `,"annotations":${JSON.stringify(annotations)}`}}`,
+    from: `/hooks/${kind}/${index}`,
+    why: why[kind],
+  }));
+}

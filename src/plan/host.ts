@@ -1,0 +1,22 @@
+/** What the plan has to know about the host. Read by src/execute/facts.ts; a test writes one down. */
+export interface HostFacts {
+  readonly euid: number;
+  /** Masks: capability n is bit n, as a number below 2^52. */
+  readonly permitted: number;
+  readonly bounding: number;
+  /** The highest capability that the kernel knows. */
+  readonly lastCapability: number;
+  /** cgroup v2; undefined where no cgroup2 file system is mounted, or the manager is `disabled`. */
+  readonly cgroup: CgroupFacts | undefined;
+  /** Mount points of full procfs and sysfs mounts; read only where the plan cannot pivot. */
+  readonly kernelMounts: readonly string[];
+}
+
+export interface CgroupFacts {
+  /** Where the unified hierarchy is mounted. */
+  readonly mount: string;
+  /** The runtime's own cgroup, as in /proc/self/cgroup. */
+  readonly own: string;
+  /** Controllers that the hierarchy has. */
+  readonly controllers: readonly string[];
+}

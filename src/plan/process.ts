@@ -1,0 +1,183 @@
+// process, hostname, domainname and linux.sysctl: who runs inside, with what rights and limits.
+
+import { capabilityNumber } from '../linux/capabilities.ts';
+import { rlimits } from '../linux/rlimits.ts';
+import { sysctlPath } from '../spec/sysctl.ts';
+import type { LinuxCapabilities, Process, Spec } from '../spec/types.ts';
+import type { HostFacts } from './host.ts';
+import type { PlanRequest } from './plan.ts';
+import type { HostStep, InitStep } from './steps.gen.ts';
+
+export interface ProcessPlan {
+  /** Before the mounts. */
+  readonly session: readonly InitStep[];
+  /** While the root is being made: what needs the root, or the kernel's own files. */
+  readonly prepare: readonly InitStep[];
+  /** Inside the root: from the runtime's rights to the container's. */
+  readonly become: readonly InitStep[];
+  readonly exec: readonly InitStep[];
+  /** Set by the host side, which may raise limits that the process may not. */
+  readonly limits: readonly HostStep[];
+}
+
+/** Where programs are looked for if the configuration has no PATH; it is not given to the program. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, inUserNamespace: boolean): ProcessPlan {
+  const process = spec.process as Process;
+  const { user } = process;
+  const hasMount = (spec.linux.namespaces ?? []).some((entry) => entry.type === 'mount');
+  const caps = capabilityMasks(process.capabilities, facts, inUserNamespace);
+  const env = deduplicate(process.env ?? []);
+  const needsHome = !env.some((entry) => entry.startsWith('HOME='));
+  const path = env.find((entry) => entry.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH;
+  const cwd = process.cwd;
+
+  const prepare: InitStep[] = [];
+  if (hasMount && cwd !== '/') {
+    prepare.push({ op: 'makePath', path: cwd, mode: 0o755, from: '/process/cwd', why: 'made if it is missing, as long as the root can be written' });
+  }
+  if (process.terminal === true) {
+    prepare.push(
+      {
+        op: 'openConsole',
+        columns: process.consoleSize?.width ?? 0,
+        rows: process.consoleSize?.height ?? 0,
+        uid: user.uid,
+        from: '/process/terminal',
+        why: 'the master goes to the caller, the peer becomes standard input, output and error',
+      },
+      { op: 'mountConsole', path: '/dev/console', from: '/process/terminal', why: 'the terminal under its well-known name' },
+    );
+  }
+  if (spec.hostname !== undefined) prepare.push({ op: 'setHostname', name: spec.hostname, from: '/hostname', why: 'of the new uts namespace' });
+  if (spec.domainname !== undefined) {
+    prepare.push({ op: 'setDomainname', name: spec.domainname, from: '/domainname', why: 'of the new uts namespace' });
+  }
+  const parameters = Object.entries(spec.linux.sysctl ?? {});
+  if (parameters.length > 0) {
+    prepare.push({ op: 'openProc', from: '/linux/sysctl', why: 'a procfs that nothing of the container can cover' });
+    for (const [name, value] of parameters) {
+      prepare.push({
+        op: 'writeSysctl',
+        path: sysctlPath(name),
+        value,
+        from: `/linux/sysctl/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+        why: 'a kernel parameter of one of the new namespaces',
+      });
+    }
+  }
+
+  const become: InitStep[] = [
+    { op: 'closeDescriptors', preserveFds: request.preserveFds, from: '', why: 'no descriptor of the host reaches the container (CVE-2024-21626)' },
+  ];
+  if (process.terminal === true) become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
+  else if (user.uid !== 0) {
+    become.push({ op: 'ownStdio', uid: user.uid, from: '/process/user/uid', why: 'so that /dev/stdout can be opened anew by a user who is not root' });
+  }
+  if (process.noNewPrivileges === true) {
+    become.push({ op: 'noNewPrivileges', from: '/process/noNewPrivileges', why: 'no setuid program gives more rights than these' });
+  }
+  become.push(
+    { op: 'changeDir', path: cwd, last: 0, from: '/process/cwd', why: 'tried with the rights of the runtime first' },
+    { op: 'dropBounding', keep: caps.bounding, from: '/process/capabilities/bounding', why: 'needs CAP_SETPCAP, so it comes before the ids' },
+    {
+      op: 'setIds',
+      uid: user.uid,
+      gid: user.gid,
+      groups: user.additionalGids ?? [],
+      umask: user.umask ?? 0o022,
+      keepGroups: 0,
+      from: '/process/user',
+      why: 'capabilities are kept over the change and set right after it',
+    },
+    { op: 'changeDir', path: cwd, last: 1, from: '/process/cwd', why: 'again as the user, for directories that only the user may enter' },
+    { op: 'setCapabilities', ...caps.process, from: '/process/capabilities', why: 'exactly the configured sets' },
+    { op: 'findExecutable', name: process.args[0] ?? '', path, from: '/process/args/0', why: 'a program that is not there is an error of create' },
+  );
+
+  const exec: InitStep[] = [
+    {
+      op: 'exec',
+      args: process.args,
+      env: needsHome ? [...env, 'HOME=/'] : env,
+      findHome: needsHome ? 1 : 0,
+      uid: user.uid,
+      from: '/process/args',
+      why: 'init becomes the program; nothing of the runtime is left inside',
+    },
+  ];
+
+  const limits: HostStep[] = (process.rlimits ?? []).map((limit, index) => ({
+    op: 'setRlimit',
+    resource: rlimits[limit.type] ?? 0,
+    soft: limitValue(limit.soft),
+    hard: limitValue(limit.hard),
+    from: `/process/rlimits/${index}`,
+    why: 'from outside, where a limit may be raised',
+  }));
+  if (process.oomScoreAdj !== undefined) {
+    limits.push({ op: 'setOomScoreAdj', value: process.oomScoreAdj, from: '/process/oomScoreAdj', why: 'from outside, where it may be lowered' });
+  }
+
+  return {
+    session: [{ op: 'newSession', from: '', why: "signals of the caller's terminal do not reach inside" }],
+    prepare,
+    become,
+    exec,
+    limits,
+  };
+}
+
+/** RLIM_INFINITY is all bits set, which JSON numbers round up to 2^64. */
+const limitValue = (value: number): bigint | number => (value >= 2 ** 64 ? 2n ** 64n - 1n : value);
+
+/** The last value of a name wins, at the place of the first. */
+function deduplicate(env: readonly string[]): string[] {
+  const places = new Map<string, number>();
+  const result: string[] = [];
+  for (const entry of env) {
+    const name = entry.slice(0, entry.indexOf('='));
+    const place = places.get(name);
+    if (place === undefined) places.set(name, result.push(entry) - 1);
+    else result[place] = entry;
+  }
+  return result;
+}
+
+interface CapabilityMasks {
+  readonly bounding: number;
+  readonly process: { readonly effective: number; readonly permitted: number; readonly inheritable: number; readonly ambient: number };
+}
+
+/**
+ * Masks of the five sets. What the runtime itself cannot grant is left out (config.md: it should be no failure), and so
+ * are ambient capabilities that are not permitted and inheritable too, which the kernel would refuse (capabilities(7)).
+ */
+function capabilityMasks(sets: LinuxCapabilities | undefined, facts: HostFacts, inUserNamespace: boolean): CapabilityMasks {
+  const all = 2 ** (facts.lastCapability + 1) - 1;
+  const grantable = inUserNamespace ? all : facts.permitted;
+  const permitted = both(mask(sets?.permitted), grantable);
+  const bounding = both(mask(sets?.bounding), inUserNamespace ? all : facts.bounding);
+  const inheritable = both(both(mask(sets?.inheritable), grantable), bounding);
+  return {
+    bounding,
+    process: {
+      permitted,
+      effective: both(mask(sets?.effective), permitted),
+      inheritable,
+      ambient: both(mask(sets?.ambient), both(permitted, inheritable)),
+    },
+  };
+}
+
+const mask = (names: readonly string[] = []): number =>
+  [...new Set(names)].reduce((sum, name) => sum + 2 ** (capabilityNumber(name) ?? 63), 0);
+
+/** Bitwise and of masks wider than 32 bits. */
+function both(a: number, b: number): number {
+  const half = 2 ** 32;
+  const low = ((a % half) & (b % half)) >>> 0;
+  const high = (Math.floor(a / half) & Math.floor(b / half)) >>> 0;
+  return high * half + low;
+}

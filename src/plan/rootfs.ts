@@ -1,0 +1,91 @@
+// root and linux.rootfsPropagation: from a directory of the host to the container's /.
+
+import { MOUNT_ATTR_RDONLY, MS_SHARED } from '../linux/flags.ts';
+import type { Spec } from '../spec/types.ts';
+import { propagations } from './mount-options.ts';
+import type { HostFacts } from './host.ts';
+import type { NamespacePlan } from './namespaces.ts';
+import type { PlanRequest } from './plan.ts';
+import { type InitStep, SLOT_DEV, SLOT_ROOT } from './steps.gen.ts';
+import { readonlyDev } from './mounts.ts';
+
+export interface RootPlan {
+  /** Before any namespace is entered; empty unless init forks. */
+  readonly before: readonly InitStep[];
+  /** Inside the mount namespace. */
+  readonly attach: readonly InitStep[];
+}
+
+export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan): RootPlan {
+  if (!namespaces.hasMount) return { before: [], attach: [] };
+  const open: InitStep = { op: 'openTree', path: request.rootfs, from: '/root/path', why: 'a mount of its own, which can be moved and changed' };
+  const wanted = spec.linux.rootfsPropagation;
+  const propagation = propagations[wanted ?? 'rslave'] ?? { flag: 0, recursive: false };
+  const attach: InitStep[] = [
+    {
+      op: 'setPropagation',
+      path: '/',
+      propagation: propagation.flag,
+      recursive: propagation.recursive ? 1 : 0,
+      from: wanted === undefined ? '' : '/linux/rootfsPropagation',
+      why: 'before the first mount, so that none of the container travels to the host',
+    },
+  ];
+  if (propagation.flag === MS_SHARED) {
+    attach.push({ op: 'privateParent', path: request.rootfs, from: '/linux/rootfsPropagation', why: 'pivot_root(2) refuses a new root on a shared mount' });
+  }
+  if (!namespaces.forks) attach.push(open);
+  attach.push({ op: 'attachRoot', path: request.rootfs, from: '/root/path', why: 'pivot_root(2) wants a mount point' });
+  return { before: namespaces.forks ? [open] : [], attach };
+}
+
+export function planRootEnter(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): InitStep[] {
+  if (!namespaces.hasMount) {
+    return [{ op: 'changeRoot', path: request.rootfs, from: '/root/path', why: 'without a mount namespace the root is only a directory' }];
+  }
+  const steps: InitStep[] = [];
+  const dev = readonlyDev(spec);
+  if (dev !== undefined) {
+    steps.push({ op: 'setMount', slot: SLOT_DEV, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: 0, from: dev, why: 'read-only as asked for, now that its devices are made' });
+  }
+  if (spec.root.readonly === true) {
+    steps.push({
+      op: 'setMount',
+      slot: SLOT_ROOT,
+      set: MOUNT_ATTR_RDONLY,
+      clear: 0,
+      propagation: 0,
+      recursive: 0,
+      from: '/root/readonly',
+      why: 'after the last mount point was made in it',
+    });
+  }
+  if (request.noPivot) {
+    steps.push(
+      ...facts.kernelMounts
+        .filter((path) => path !== request.rootfs && !path.startsWith(`${request.rootfs}/`))
+        .map((path): InitStep => ({
+          op: 'detachMount',
+          path,
+          from: '',
+          why: 'below a moved root a full procfs or sysfs could be mounted anew without its masks',
+        })),
+      { op: 'moveRoot', from: '', why: '--no-pivot: the root of a ramdisk cannot be pivoted' },
+    );
+  } else {
+    steps.push({ op: 'pivotRoot', from: '/root/path', why: 'the host\'s file systems are out of reach from here on' });
+  }
+  const wanted = spec.linux.rootfsPropagation;
+  const propagation = wanted === undefined ? undefined : propagations[wanted];
+  if (propagation !== undefined) {
+    steps.push({
+      op: 'setPropagation',
+      path: '/',
+      propagation: propagation.flag,
+      recursive: propagation.recursive ? 1 : 0,
+      from: '/linux/rootfsPropagation',
+      why: "for the container's own root mount",
+    });
+  }
+  return steps;
+}

@@ -1,0 +1,276 @@
+// The main path: each verb of a container's life, top to bottom. The command line and the shim are users of this class.
+
+import { openBundle, type Bundle } from './bundle/bundle.ts';
+import { noSuchContainer, stepError, sysError, TsrunError } from './errors.ts';
+import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
+import { readHostFacts } from './execute/facts.ts';
+import { waitInForeground } from './execute/foreground.ts';
+import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
+import { connectGate, readAfterGate } from './execute/gate.ts';
+import { killAndWait, processesOf, signalProcess } from './execute/processes.ts';
+import { completeRecord, draftRecord } from './execute/record.ts';
+import type { Report } from './execute/report.ts';
+import { isSysError, sys } from './linux/sys.ts';
+import { hookSteps } from './plan/hooks.ts';
+import { compile, type Plan } from './plan/plan.ts';
+import { removeCgroup } from './plan/undo.ts';
+import { type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
+import { check } from './state/lifecycle.ts';
+import { type Lock, Store } from './state/store.ts';
+
+export interface RuntimeOptions {
+  /** The state root, an absolute path. */
+  readonly root: string;
+  readonly cgroupManager: 'cgroupfs' | 'disabled';
+  /** Told of what went wrong after which the command goes on, such as a failing poststop hook. */
+  readonly warn: (message: string) => void;
+}
+
+export interface CreateOptions extends HandOut {
+  readonly bundle: string;
+  /** The configuration's file name in the bundle. */
+  readonly config: string;
+  readonly noPivot: boolean;
+  readonly noNewKeyring: boolean;
+  /** Descriptors from 3 on that the container gets. */
+  readonly preserveFds: number;
+  readonly observe: Observer | undefined;
+}
+
+export interface RunOptions extends CreateOptions {
+  readonly detach: boolean;
+  readonly keep: boolean;
+  readonly subreaper: boolean;
+}
+
+/** A container that waits at its gate, and what is still open of its making. */
+interface Created {
+  readonly record: ContainerRecord;
+  readonly plan: Plan;
+  readonly report: Report;
+}
+
+const SIGKILL = 9;
+
+export class Runtime {
+  private readonly options: RuntimeOptions;
+  private readonly store: Store;
+
+  constructor(options: RuntimeOptions) {
+    this.options = options;
+    this.store = new Store(options.root);
+  }
+
+  /** runtime.md#create: everything but the program. Returns the pid of the process that waits for `start`. */
+  create(id: string, options: CreateOptions): number {
+    const bundle = openBundle(options.bundle, options.config);
+    checkTerminal(bundle.spec, options, true);
+    const lock = this.store.claim(id);
+    try {
+      const { record, plan, report } = this.make(id, bundle, options, this.store.gateOf(id));
+      options.observe?.(plan, report);
+      closeAll(report);
+      return record.pid;
+    } finally {
+      this.store.unlock(lock);
+    }
+  }
+
+  /** create and start in one, and in the foreground the wait for the end: its exit code, or 0 when detached. */
+  run(id: string, options: RunOptions): number {
+    const bundle = openBundle(options.bundle, options.config);
+    checkTerminal(bundle.spec, options, options.detach);
+    const lock = this.store.claim(id);
+    // From here on a signal is meant for the container, even if it comes before its process is there.
+    const signals = options.detach ? -1 : sys.catchSignals();
+    if (!options.detach && options.subreaper) sys.setSubreaper();
+    let created: Created;
+    try {
+      created = this.make(id, bundle, options, undefined);
+      this.release(created, options.observe);
+    } finally {
+      this.store.unlock(lock);
+    }
+    if (options.detach) {
+      closeAll(created.report);
+      return 0;
+    }
+    const { pid, pidfd = -1, console } = created.report;
+    const code = waitInForeground({ pid, pidfd, console, signals });
+    if (!options.keep) this.remove(created.record);
+    return code;
+  }
+
+  /** Changes nothing: shows what `run` would do. */
+  explain(options: CreateOptions): Plan {
+    const bundle = openBundle(options.bundle, options.config);
+    return this.plan('explained', bundle, options, undefined);
+  }
+
+  /** runtime.md#start */
+  start(id: string): void {
+    const lock = this.lock(id);
+    try {
+      const record = this.store.load(id);
+      check('start', id, statusOf(record));
+      const gate = connectGate(this.store.gateOf(id));
+      sys.write(gate, new Uint8Array(1));
+      const { failed } = readAfterGate(gate);
+      sys.close(gate);
+      sys.removeFile(this.store.gateOf(id));
+      // The program never ran: what is left of init ends, and the container is stopped.
+      if (failed !== undefined) throw stepError(record.afterGate[failed.step - record.gateIndex], failed);
+      const running: ContainerRecord = { ...record, stage: 'running' };
+      this.store.save(running);
+      this.poststart(running);
+    } finally {
+      this.store.unlock(lock);
+    }
+  }
+
+  /** runtime.md#query-state */
+  state(id: string): ContainerState {
+    return stateOf(this.store.load(id));
+  }
+
+  /** Every container below the state root, by id. */
+  list(): ContainerState[] {
+    return this.store.ids().flatMap((id) => {
+      try {
+        const record = this.store.find(id);
+        return record === undefined ? [] : [stateOf(record)];
+      } catch (error) {
+        if (!(error instanceof TsrunError)) throw error;
+        this.options.warn(error.message);
+        return [];
+      }
+    });
+  }
+
+  /** runtime.md#kill. With `all`, every process of the container's cgroup. */
+  kill(id: string, signal: number, all: boolean): void {
+    const record = this.store.load(id);
+    const status = statusOf(record);
+    const members = record.cgroup === undefined ? [] : processesOf(record.cgroup.path);
+    // Where the pid namespace is shared, processes may outlive the first one: --all still reaches them.
+    if (!(all && status === 'stopped' && members.length > 0)) check('kill', id, status);
+    if (signal === SIGKILL && record.cgroup !== undefined && (all || record.sharedPid)) {
+      runHostSteps(removeCgroup(record.cgroup.path, []));
+      return;
+    }
+    const targets = all && members.length > 0 ? members : [record.pid];
+    for (const pid of targets) signalProcess(pid, signal, pid === record.pid ? record : undefined);
+  }
+
+  /** runtime.md#delete. With `force`, a running one is killed first and a missing one is no failure. */
+  delete(id: string, force: boolean): void {
+    if (force && !this.store.has(id)) return;
+    const lock = this.lock(id);
+    try {
+      const record = this.findToDelete(id, force);
+      if (record === undefined) {
+        this.store.remove(id);
+        return;
+      }
+      const status = statusOf(record);
+      if (!force) check('delete', id, status);
+      if (status !== 'stopped') killAndWait(record);
+      this.remove(record);
+    } finally {
+      this.store.unlock(lock);
+    }
+  }
+
+  /** The name, or the name with a number behind it, that no container has yet. */
+  freeId(name: string): string {
+    for (let number = 1; ; number++) {
+      const id = number === 1 ? name : `${name}-${number}`;
+      if (!this.store.has(id)) return id;
+    }
+  }
+
+  private findToDelete(id: string, force: boolean): ContainerRecord | undefined {
+    if (!force) return this.store.load(id);
+    try {
+      return this.store.find(id);
+    } catch (error) {
+      if (error instanceof TsrunError) return undefined;
+      throw error;
+    }
+  }
+
+  private lock(id: string): Lock {
+    if (!this.store.has(id)) throw noSuchContainer(id);
+    return this.store.lock(id);
+  }
+
+  private plan(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined): Plan {
+    const facts = readHostFacts({ cgroups: this.options.cgroupManager !== 'disabled', kernelMounts: options.noPivot });
+    const { noPivot, noNewKeyring, preserveFds } = options;
+    return compile(bundle.spec, { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds }, facts);
+  }
+
+  /** Compiles and executes; on failure nothing of the container is left. */
+  private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined): Created {
+    try {
+      const plan = this.plan(id, bundle, options, gate);
+      const draft = draftRecord(id, bundle, plan);
+      // Written before the first step: whatever a crash leaves, `delete --force` can find.
+      this.store.save(draft);
+      const report = execute(plan, options.observe);
+      const record = completeRecord(draft, plan, report);
+      try {
+        // In the foreground the next word of the state is "running", a moment later.
+        if (gate !== undefined) this.store.save(record);
+        handOut(options, report);
+      } catch (error) {
+        killAndWait(record);
+        this.remove(record);
+        throw error;
+      }
+      return { record, plan, report };
+    } catch (error) {
+      this.store.remove(id);
+      throw isSysError(error) ? sysError(`create ${id}`, error) : error;
+    }
+  }
+
+  /** Lets init become the program, and waits until it has, or has failed to. */
+  private release({ record, plan, report }: Created, observe: Observer | undefined): void {
+    const control = report.control ?? -1;
+    sys.write(control, new Uint8Array(1));
+    const running: ContainerRecord = { ...record, stage: 'running' };
+    this.store.save(running);
+    const { done, failed } = readAfterGate(control);
+    observe?.(plan, { ...report, done: [...report.done, ...done], failed });
+    if (failed !== undefined) {
+      this.remove(running);
+      throw failure(plan, failed);
+    }
+    this.poststart(running);
+  }
+
+  /** config.md#poststart: a failing hook ends the container. */
+  private poststart(record: ContainerRecord): void {
+    if (record.hooks?.poststart === undefined) return;
+    const steps = hookSteps({ spec: record, id: record.id, bundle: record.bundle }, 'poststart', 'running', record.pid);
+    const failed = runHostSteps(steps);
+    if (failed === undefined) return;
+    killAndWait(record);
+    this.remove(record);
+    throw failure({ host: steps, init: [] }, failed);
+  }
+
+  /** Takes away what the record names, and runs the poststop hooks: their failure is only told. */
+  private remove(record: ContainerRecord): void {
+    const steps = record.cgroup === undefined ? [] : removeCgroup(record.cgroup.path, record.cgroup.made);
+    const stuck = runHostSteps(steps);
+    if (stuck !== undefined) throw failure({ host: steps, init: [] }, stuck);
+    this.store.remove(record.id);
+    if (record.hooks?.poststop === undefined) return;
+    for (const step of hookSteps({ spec: record, id: record.id, bundle: record.bundle }, 'poststop', 'stopped')) {
+      const failed = runHostSteps([step]);
+      if (failed !== undefined) this.options.warn(failure({ host: [step], init: [] }, failed).message);
+    }
+  }
+}

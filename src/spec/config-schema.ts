@@ -1,0 +1,573 @@
+// config.json of runtime-spec 1.3 as tables: which fields there are, of what type, in which range. What one field says
+// about another is in rules.ts.
+
+import { capabilityNames } from '../linux/capabilities.ts';
+import { rlimitNames } from '../linux/rlimits.ts';
+import {
+  BOOLEAN,
+  type BooleanSchema,
+  CHOICE,
+  type ChoiceSchema,
+  INTEGER,
+  type IntegerSchema,
+  LIST,
+  type ListSchema,
+  MAP,
+  type MapSchema,
+  RECORD,
+  type RecordSchema,
+  TEXT,
+  type TextSchema,
+} from './schema.ts';
+import {
+  isAbsoluteContainerPath,
+  isAbsolutePath,
+  isAnything,
+  isContainerPath,
+  isDeviceAccess,
+  isEnvironmentEntry,
+  isFileName,
+  isNonEmptyText,
+  isPageSize,
+  isPath,
+  isSemVer,
+  isText,
+  isUtsName,
+} from './text.ts';
+
+const text: TextSchema = { kind: TEXT, expected: 'a text without NUL', test: isText };
+const word: TextSchema = { kind: TEXT, expected: 'a text that is not empty and has no NUL', test: isNonEmptyText };
+const anyText: TextSchema = { kind: TEXT, expected: 'a text', test: isAnything };
+const path: TextSchema = { kind: TEXT, expected: 'a path of 1 to 4095 bytes without NUL', test: isPath };
+const absolutePath: TextSchema = {
+  kind: TEXT,
+  expected: 'an absolute path of at most 4095 bytes without NUL',
+  test: isAbsolutePath,
+};
+const containerPath: TextSchema = {
+  kind: TEXT,
+  expected: 'a path inside the container, without ".." and NUL, of 1 to 4095 bytes',
+  test: isContainerPath,
+};
+const absoluteContainerPath: TextSchema = {
+  kind: TEXT,
+  expected: 'an absolute path inside the container, without ".." and NUL, of at most 4095 bytes',
+  test: isAbsoluteContainerPath,
+};
+const utsName: TextSchema = { kind: TEXT, expected: 'a name of 1 to 64 bytes without NUL', test: isUtsName };
+const fileName: TextSchema = { kind: TEXT, expected: 'a name without "/" that is not "." or ".."', test: isFileName };
+
+const boolean: BooleanSchema = { kind: BOOLEAN };
+
+// JSON.parse rounds to doubles: the greatest int64 becomes 2^63 and the greatest uint64 2^64, and both must pass.
+const int64: IntegerSchema = { kind: INTEGER, expected: 'an integer of 64 bits', min: -(2 ** 63), max: 2 ** 63 };
+const uint64: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 2^64-1', min: 0, max: 2 ** 64 };
+const uint32: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 4294967295', min: 0, max: 2 ** 32 - 1 };
+const limit: IntegerSchema = { kind: INTEGER, expected: 'an integer from -1 to 2^63-1', min: -1, max: 2 ** 63 };
+// (uid_t)-1 means "leave unchanged" to every system call that takes an id.
+const id: IntegerSchema = { kind: INTEGER, expected: 'an id from 0 to 4294967294', min: 0, max: 2 ** 32 - 2 };
+// The kernel has 12 bits for the major and 20 for the minor number of a device (linux/kdev_t.h).
+const major: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 4095', min: 0, max: 4095 };
+const minor: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 1048575', min: 0, max: 2 ** 20 - 1 };
+const anyDeviceNumber: IntegerSchema = {
+  kind: INTEGER,
+  expected: 'an integer from 0 to 4294967295, or -1 for all',
+  min: -1,
+  max: 2 ** 32 - 1,
+};
+const winsize: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 65535', min: 0, max: 65535 };
+
+const texts: ListSchema = { kind: LIST, expected: 'an array of texts', item: text, min: 0 };
+const textMap: MapSchema = { kind: MAP, expected: 'an object of texts', value: text };
+
+const idMapping: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    containerID: id,
+    hostID: id,
+    size: { kind: INTEGER, expected: 'an integer from 1 to 4294967295', min: 1, max: 2 ** 32 - 1 },
+  },
+  required: ['containerID', 'hostID', 'size'],
+};
+const idMappings: ListSchema = { kind: LIST, expected: 'an array of id mappings', item: idMapping, min: 0 };
+
+const user: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    uid: id,
+    gid: id,
+    umask: { kind: INTEGER, expected: 'an integer from 0 to 511 (0777)', min: 0, max: 0o777 },
+    additionalGids: { kind: LIST, expected: 'an array of group ids', item: id, min: 0 },
+  },
+  required: ['uid', 'gid'],
+};
+
+const capability: ChoiceSchema = { kind: CHOICE, words: capabilityNames };
+const capabilitySet: ListSchema = { kind: LIST, expected: 'an array of capability names', item: capability, min: 0 };
+
+const rlimit: RecordSchema = {
+  kind: RECORD,
+  fields: { type: { kind: CHOICE, words: rlimitNames }, hard: uint64, soft: uint64 },
+  required: ['type', 'hard', 'soft'],
+};
+
+const scheduler: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    policy: {
+      kind: CHOICE,
+      words: ['SCHED_OTHER', 'SCHED_FIFO', 'SCHED_RR', 'SCHED_BATCH', 'SCHED_ISO', 'SCHED_IDLE', 'SCHED_DEADLINE'],
+    },
+    nice: { kind: INTEGER, expected: 'an integer from -20 to 19', min: -20, max: 19 },
+    priority: { kind: INTEGER, expected: 'an integer from 0 to 99', min: 0, max: 99 },
+    flags: {
+      kind: LIST,
+      expected: 'an array of scheduler flags',
+      item: {
+        kind: CHOICE,
+        words: [
+          'SCHED_FLAG_RESET_ON_FORK',
+          'SCHED_FLAG_RECLAIM',
+          'SCHED_FLAG_DL_OVERRUN',
+          'SCHED_FLAG_KEEP_POLICY',
+          'SCHED_FLAG_KEEP_PARAMS',
+          'SCHED_FLAG_UTIL_CLAMP_MIN',
+          'SCHED_FLAG_UTIL_CLAMP_MAX',
+        ],
+      },
+      min: 0,
+    },
+    runtime: uint64,
+    deadline: uint64,
+    period: uint64,
+  },
+  required: ['policy'],
+};
+
+const processSchema: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    terminal: boolean,
+    consoleSize: { kind: RECORD, fields: { height: winsize, width: winsize }, required: ['height', 'width'] },
+    cwd: absolutePath,
+    env: {
+      kind: LIST,
+      expected: 'an array of texts',
+      item: { kind: TEXT, expected: 'NAME=value without NUL', test: isEnvironmentEntry },
+      min: 0,
+    },
+    args: { kind: LIST, expected: 'an array of at least one text', item: text, min: 1 },
+    user,
+    capabilities: {
+      kind: RECORD,
+      fields: {
+        bounding: capabilitySet,
+        effective: capabilitySet,
+        inheritable: capabilitySet,
+        permitted: capabilitySet,
+        ambient: capabilitySet,
+      },
+      required: [],
+    },
+    rlimits: { kind: LIST, expected: 'an array of rlimits', item: rlimit, min: 0 },
+    noNewPrivileges: boolean,
+    apparmorProfile: text,
+    oomScoreAdj: { kind: INTEGER, expected: 'an integer from -1000 to 1000', min: -1000, max: 1000 },
+    scheduler,
+    selinuxLabel: text,
+    ioPriority: {
+      kind: RECORD,
+      fields: {
+        class: { kind: CHOICE, words: ['IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'] },
+        priority: { kind: INTEGER, expected: 'an integer from 0 to 7', min: 0, max: 7 },
+      },
+      required: ['class', 'priority'],
+    },
+    execCPUAffinity: { kind: RECORD, fields: { initial: text, final: text }, required: [] },
+  },
+  required: ['cwd', 'args', 'user'],
+};
+
+const hook: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    path: absolutePath,
+    args: texts,
+    env: texts,
+    timeout: { kind: INTEGER, expected: 'seconds, an integer of at least 1', min: 1, max: 2 ** 63 },
+  },
+  required: ['path'],
+};
+const hookList: ListSchema = { kind: LIST, expected: 'an array of hooks', item: hook, min: 0 };
+
+const mount: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    destination: containerPath,
+    type: text,
+    source: path,
+    options: { kind: LIST, expected: 'an array of texts', item: word, min: 0 },
+    uidMappings: idMappings,
+    gidMappings: idMappings,
+  },
+  required: ['destination'],
+};
+
+const device: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    type: { kind: CHOICE, words: ['c', 'b', 'u', 'p'] },
+    path: absoluteContainerPath,
+    major,
+    minor,
+    // Docker copies all of st_mode here, file type and all.
+    fileMode: uint32,
+    uid: id,
+    gid: id,
+  },
+  required: ['type', 'path'],
+};
+
+const deviceRule: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    allow: boolean,
+    type: { kind: CHOICE, words: ['a', 'b', 'c'] },
+    major: anyDeviceNumber,
+    minor: anyDeviceNumber,
+    access: { kind: TEXT, expected: 'some of the letters r, w and m', test: isDeviceAccess },
+  },
+  required: ['allow'],
+};
+
+const memory: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    limit,
+    reservation: limit,
+    swap: limit,
+    kernel: limit,
+    kernelTCP: limit,
+    swappiness: { kind: INTEGER, expected: 'an integer from 0 to 100', min: 0, max: 100 },
+    disableOOMKiller: boolean,
+    useHierarchy: boolean,
+    checkBeforeUpdate: boolean,
+  },
+  required: [],
+};
+
+const cpu: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    shares: uint64,
+    quota: int64,
+    burst: uint64,
+    period: uint64,
+    realtimeRuntime: int64,
+    realtimePeriod: uint64,
+    cpus: text,
+    mems: text,
+    idle: { kind: INTEGER, expected: '0 or 1', min: 0, max: 1 },
+  },
+  required: [],
+};
+
+// The specification names no range, the kernel takes 10 to 1000, and 0 is what engines write for "not set".
+const weight: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 1000', min: 0, max: 1000 };
+const weightDevices: ListSchema = {
+  kind: LIST,
+  expected: 'an array of device weights',
+  item: { kind: RECORD, fields: { major, minor, weight, leafWeight: weight }, required: ['major', 'minor'] },
+  min: 0,
+};
+const throttleDevices: ListSchema = {
+  kind: LIST,
+  expected: 'an array of device rates',
+  item: { kind: RECORD, fields: { major, minor, rate: uint64 }, required: ['major', 'minor', 'rate'] },
+  min: 0,
+};
+
+const resources: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    devices: { kind: LIST, expected: 'an array of device rules', item: deviceRule, min: 0 },
+    memory,
+    cpu,
+    pids: { kind: RECORD, fields: { limit }, required: [] },
+    blockIO: {
+      kind: RECORD,
+      fields: {
+        weight,
+        leafWeight: weight,
+        weightDevice: weightDevices,
+        throttleReadBpsDevice: throttleDevices,
+        throttleWriteBpsDevice: throttleDevices,
+        throttleReadIOPSDevice: throttleDevices,
+        throttleWriteIOPSDevice: throttleDevices,
+      },
+      required: [],
+    },
+    hugepageLimits: {
+      kind: LIST,
+      expected: 'an array of huge page limits',
+      item: {
+        kind: RECORD,
+        fields: { pageSize: { kind: TEXT, expected: 'a size such as 2MB', test: isPageSize }, limit: uint64 },
+        required: ['pageSize', 'limit'],
+      },
+      min: 0,
+    },
+    network: {
+      kind: RECORD,
+      fields: {
+        classID: uint32,
+        priorities: {
+          kind: LIST,
+          expected: 'an array of interface priorities',
+          item: { kind: RECORD, fields: { name: word, priority: uint32 }, required: ['name', 'priority'] },
+          min: 0,
+        },
+      },
+      required: [],
+    },
+    rdma: {
+      kind: MAP,
+      expected: 'an object of RDMA limits',
+      value: { kind: RECORD, fields: { hcaHandles: uint32, hcaObjects: uint32 }, required: [] },
+    },
+    unified: textMap,
+  },
+  required: [],
+};
+
+const seccompAction: ChoiceSchema = {
+  kind: CHOICE,
+  words: [
+    'SCMP_ACT_KILL',
+    'SCMP_ACT_KILL_PROCESS',
+    'SCMP_ACT_KILL_THREAD',
+    'SCMP_ACT_TRAP',
+    'SCMP_ACT_ERRNO',
+    'SCMP_ACT_TRACE',
+    'SCMP_ACT_ALLOW',
+    'SCMP_ACT_LOG',
+    'SCMP_ACT_NOTIFY',
+  ],
+};
+
+const seccompArg: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    index: { kind: INTEGER, expected: 'an integer from 0 to 5', min: 0, max: 5 },
+    value: uint64,
+    valueTwo: uint64,
+    op: {
+      kind: CHOICE,
+      words: [
+        'SCMP_CMP_NE',
+        'SCMP_CMP_LT',
+        'SCMP_CMP_LE',
+        'SCMP_CMP_EQ',
+        'SCMP_CMP_GE',
+        'SCMP_CMP_GT',
+        'SCMP_CMP_MASKED_EQ',
+      ],
+    },
+  },
+  required: ['index', 'value', 'op'],
+};
+
+// SECCOMP_RET_DATA has 16 bits.
+const errnoRet: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 65535', min: 0, max: 65535 };
+
+const syscallRule: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    names: { kind: LIST, expected: 'an array of at least one system call name', item: word, min: 1 },
+    action: seccompAction,
+    errnoRet,
+    args: { kind: LIST, expected: 'an array of argument comparisons', item: seccompArg, min: 0 },
+  },
+  required: ['names', 'action'],
+};
+
+const seccomp: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    defaultAction: seccompAction,
+    defaultErrnoRet: errnoRet,
+    architectures: {
+      kind: LIST,
+      expected: 'an array of architectures',
+      item: {
+        kind: CHOICE,
+        words: [
+          'SCMP_ARCH_X86',
+          'SCMP_ARCH_X86_64',
+          'SCMP_ARCH_X32',
+          'SCMP_ARCH_ARM',
+          'SCMP_ARCH_AARCH64',
+          'SCMP_ARCH_MIPS',
+          'SCMP_ARCH_MIPS64',
+          'SCMP_ARCH_MIPS64N32',
+          'SCMP_ARCH_MIPSEL',
+          'SCMP_ARCH_MIPSEL64',
+          'SCMP_ARCH_MIPSEL64N32',
+          'SCMP_ARCH_PPC',
+          'SCMP_ARCH_PPC64',
+          'SCMP_ARCH_PPC64LE',
+          'SCMP_ARCH_S390',
+          'SCMP_ARCH_S390X',
+          'SCMP_ARCH_PARISC',
+          'SCMP_ARCH_PARISC64',
+          'SCMP_ARCH_RISCV64',
+          'SCMP_ARCH_LOONGARCH64',
+          'SCMP_ARCH_M68K',
+          'SCMP_ARCH_SH',
+          'SCMP_ARCH_SHEB',
+        ],
+      },
+      min: 0,
+    },
+    flags: {
+      kind: LIST,
+      expected: 'an array of seccomp flags',
+      item: {
+        kind: CHOICE,
+        words: [
+          'SECCOMP_FILTER_FLAG_TSYNC',
+          'SECCOMP_FILTER_FLAG_LOG',
+          'SECCOMP_FILTER_FLAG_SPEC_ALLOW',
+          'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV',
+        ],
+      },
+      min: 0,
+    },
+    listenerPath: path,
+    listenerMetadata: text,
+    syscalls: { kind: LIST, expected: 'an array of system call rules', item: syscallRule, min: 0 },
+  },
+  required: ['defaultAction'],
+};
+
+const namespace: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    type: { kind: CHOICE, words: ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup', 'time'] },
+    path: absolutePath,
+  },
+  required: ['type'],
+};
+
+const memoryPolicy: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    mode: {
+      kind: CHOICE,
+      words: [
+        'MPOL_DEFAULT',
+        'MPOL_BIND',
+        'MPOL_INTERLEAVE',
+        'MPOL_WEIGHTED_INTERLEAVE',
+        'MPOL_PREFERRED',
+        'MPOL_PREFERRED_MANY',
+        'MPOL_LOCAL',
+      ],
+    },
+    nodes: text,
+    flags: {
+      kind: LIST,
+      expected: 'an array of memory policy flags',
+      item: { kind: CHOICE, words: ['MPOL_F_NUMA_BALANCING', 'MPOL_F_RELATIVE_NODES', 'MPOL_F_STATIC_NODES'] },
+      min: 0,
+    },
+  },
+  required: ['mode'],
+};
+
+const personality: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    domain: { kind: CHOICE, words: ['LINUX', 'LINUX32'] },
+    flags: {
+      kind: LIST,
+      expected: 'an array',
+      item: { kind: TEXT, expected: '(nothing): the specification knows no personality flags', test: () => false },
+      min: 0,
+    },
+  },
+  required: ['domain'],
+};
+
+const timeOffset: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    secs: int64,
+    nanosecs: { kind: INTEGER, expected: 'an integer from 0 to 999999999', min: 0, max: 999999999 },
+  },
+  required: [],
+};
+
+const linux: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    uidMappings: idMappings,
+    gidMappings: idMappings,
+    sysctl: textMap,
+    resources,
+    cgroupsPath: containerPath,
+    namespaces: { kind: LIST, expected: 'an array of namespaces', item: namespace, min: 0 },
+    devices: { kind: LIST, expected: 'an array of devices', item: device, min: 0 },
+    netDevices: {
+      kind: MAP,
+      expected: 'an object of network devices',
+      value: { kind: RECORD, fields: { name: fileName }, required: [] },
+    },
+    seccomp,
+    rootfsPropagation: {
+      kind: CHOICE,
+      // The specification knows the first four; runc takes the recursive ones too, and podman writes them.
+      words: ['shared', 'slave', 'private', 'unbindable', 'rshared', 'rslave', 'rprivate', 'runbindable'],
+    },
+    maskedPaths: { kind: LIST, expected: 'an array of paths', item: absoluteContainerPath, min: 0 },
+    readonlyPaths: { kind: LIST, expected: 'an array of paths', item: absoluteContainerPath, min: 0 },
+    mountLabel: text,
+    intelRdt: {
+      kind: RECORD,
+      fields: { closID: fileName, schemata: texts, l3CacheSchema: text, memBwSchema: text, enableMonitoring: boolean },
+      required: [],
+    },
+    memoryPolicy,
+    personality,
+    timeOffsets: { kind: MAP, expected: 'an object of clock offsets', value: timeOffset },
+  },
+  required: [],
+};
+
+/** All of config.json that concerns Linux; sections of other platforms are unknown fields. */
+export const configSchema: RecordSchema = {
+  kind: RECORD,
+  fields: {
+    ociVersion: { kind: TEXT, expected: 'a SemVer 2.0 version such as 1.3.0', test: isSemVer },
+    root: { kind: RECORD, fields: { path, readonly: boolean }, required: ['path'] },
+    mounts: { kind: LIST, expected: 'an array of mounts', item: mount, min: 0 },
+    process: processSchema,
+    hostname: utsName,
+    domainname: utsName,
+    hooks: {
+      kind: RECORD,
+      fields: {
+        prestart: hookList,
+        createRuntime: hookList,
+        createContainer: hookList,
+        startContainer: hookList,
+        poststart: hookList,
+        poststop: hookList,
+      },
+      required: [],
+    },
+    annotations: { kind: MAP, expected: 'an object of texts', value: anyText },
+    linux,
+  },
+  required: ['ociVersion', 'root'],
+};

@@ -1,0 +1,40 @@
+// The text of config.json in; a typed and validated Spec out.
+
+import { ConfigError } from '../errors.ts';
+import { checkSpec } from './check.ts';
+import { findSyntaxError } from './json-position.ts';
+import { show } from './report.ts';
+import type { Spec } from './types.ts';
+import { unapplied } from './unapplied.ts';
+
+/**
+ * Reads a config.json (runtime-spec 1.3, `config.md` and `config-linux.md`).
+ *
+ * Fields that the specification does not know stay as they are and have no effect; values that it does not know, and
+ * fields that this release does not apply (unapplied.ts), are problems. Optional fields that are null, and texts that
+ * are empty, are absent from the result; a relative mount destination is made absolute; `linux` is always there.
+ *
+ * @param text the content of the file
+ * @param file its name for messages
+ * @throws {ConfigError} with every problem that the file has
+ */
+export function parseSpec(text: string, file: string): Spec {
+  const { spec, problems } = checkSpec(parseJson(text, file), unapplied);
+  if (problems.length > 0) throw new ConfigError(file, problems);
+  return spec;
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const wrong = findSyntaxError(text);
+    if (wrong === undefined) {
+      // The scanner has no limits of its own, so what remains is the engine's: depth, or memory.
+      throw new ConfigError(file, [{ pointer: '', expected: 'JSON that can be read', found: show(String(error)) }]);
+    }
+    const { expected, found, line, column, hint } = wrong;
+    const problem = { pointer: '', expected, found: `${found} at line ${line}, column ${column}` };
+    throw new ConfigError(file, [hint === undefined ? problem : { ...problem, hint }]);
+  }
+}

@@ -1,0 +1,94 @@
+// What tsrun knows of a container between two commands, and what it makes of it.
+
+import { sys, unlessMissing } from '../linux/sys.ts';
+import type { Hooks } from '../spec/types.ts';
+
+/** runtime.md#state. */
+export type Status = 'creating' | 'created' | 'running' | 'paused' | 'stopped';
+
+/** The content of state.json. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly ociVersion: string;
+  /** 0 until the container process exists. */
+  readonly pid: number;
+  /** Of the process, in clock ticks since boot (field 22 of proc_pid_stat(5)): a pid alone may be somebody else's by now. */
+  readonly startTime: string;
+  /** What was done last; whether the process still lives is asked of the kernel. */
+  readonly stage: 'creating' | 'created' | 'running';
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string;
+  /** The uid that created it. */
+  readonly owner: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly hooks?: Hooks;
+  readonly cgroup?: CgroupRecord;
+  /** True where the first process's end does not end the others: the pid namespace is not the container's own. */
+  readonly sharedPid: boolean;
+  /** Init's steps after the gate, for the error of one that fails under `start`, and the index of the first. */
+  readonly gateIndex: number;
+  readonly afterGate: readonly { readonly op: string; readonly from: string }[];
+}
+
+/** What `state` and `list` show (runtime.md#state, with what runc adds). */
+export interface ContainerState {
+  readonly ociVersion: string;
+  readonly id: string;
+  /** 0 when stopped. */
+  readonly pid: number;
+  readonly status: Status;
+  readonly bundle: string;
+  readonly rootfs: string;
+  readonly created: string;
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+  /** The uid that created it. */
+  readonly owner: number;
+}
+
+export function stateOf(record: ContainerRecord): ContainerState {
+  const status = statusOf(record);
+  const { ociVersion, id, pid, bundle, rootfs, created, annotations, owner } = record;
+  return { ociVersion, id, pid: status === 'stopped' ? 0 : pid, status, bundle, rootfs, created, annotations, owner };
+}
+
+export interface CgroupRecord {
+  readonly path: string;
+  /** Directories that were made for it, outermost first: these and no others are removed. */
+  readonly made: readonly string[];
+}
+
+/** The status now: the stage, unless the process is gone, or frozen. */
+export function statusOf(record: ContainerRecord): Status {
+  if (record.pid === 0) return record.stage === 'creating' ? 'creating' : 'stopped';
+  if (!isAlive(record.pid, record.startTime)) return 'stopped';
+  return record.stage === 'running' && isFrozen(record.cgroup) ? 'paused' : record.stage;
+}
+
+/** True while the very process runs; a zombie has ended. */
+export function isAlive(pid: number, startTime: string): boolean {
+  const stat = readStat(pid);
+  return stat !== undefined && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+/** State and start time of a process; undefined where there is none. proc_pid_stat(5) */
+export function readStat(pid: number): { state: string; startTime: string } | undefined {
+  // ESRCH comes of a process that ends between open(2) and read(2).
+  let text: string | undefined;
+  try {
+    text = unlessMissing(() => sys.readFile(`/proc/${pid}/stat`, 65536));
+  } catch {
+    return undefined;
+  }
+  if (text === undefined) return undefined;
+  // The name, in parentheses, may itself hold any character.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
+}
+
+function isFrozen(cgroup: CgroupRecord | undefined): boolean {
+  if (cgroup === undefined) return false;
+  const events = unlessMissing(() => sys.readFile(`${cgroup.path}/cgroup.events`, 4096));
+  return events?.includes('frozen 1') ?? false;
+}

@@ -1,0 +1,22 @@
+// runtime.md#lifecycle as a table: which operation is allowed in which status, and how its refusal is worded.
+
+import { notRunning, TsrunError } from '../errors.ts';
+import type { Status } from './container.ts';
+
+const allowed = {
+  start: ['created'],
+  kill: ['created', 'running', 'paused'],
+  delete: ['stopped', 'created'],
+} as const satisfies Record<string, readonly Status[]>;
+
+export type Operation = keyof typeof allowed;
+
+/** @throws {TsrunError} with the phrases of runc that engines look for. */
+export function check(operation: Operation, id: string, status: Status): void {
+  if ((allowed[operation] as readonly Status[]).includes(status)) return;
+  if (operation === 'kill') throw notRunning(id);
+  if (operation === 'delete') throw new TsrunError(`cannot delete container ${JSON.stringify(id)} that is not stopped: ${status}`);
+  if (status === 'stopped') throw new TsrunError('cannot start a container that has stopped');
+  if (status === 'creating') throw new TsrunError(`container ${JSON.stringify(id)} is still being created`);
+  throw new TsrunError('cannot start an already running container');
+}

@@ -1,0 +1,70 @@
+// What a test needs of the host, checked once per worker; the answer is the sentence that the skip shows.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
+
+export type Requirement =
+  | 'root'
+  | 'unified cgroups'
+  | 'user namespaces'
+  | 'CAP_SYS_RESOURCE'
+  | 'CAP_BPF'
+  | `controller:${string}`
+  | `program:${string}`
+  | `kernel:${number}.${number}`;
+
+const CGROUP2_MAGIC = 0x63677270;
+const capabilityNumber = { CAP_SYS_RESOURCE: 24, CAP_BPF: 39 };
+
+function holds(capability: keyof typeof capabilityNumber): boolean {
+  const line = /CapEff:\s*([0-9a-f]+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+  return ((BigInt(`0x${line?.[1] ?? '0'}`) >> BigInt(capabilityNumber[capability])) & 1n) === 1n;
+}
+
+export function hasUnifiedCgroups(): boolean {
+  return existsSync('/sys/fs/cgroup') && statfsSync('/sys/fs/cgroup').type === CGROUP2_MAGIC;
+}
+
+export function controllers(): string[] {
+  const file = '/sys/fs/cgroup/cgroup.controllers';
+  return existsSync(file) ? readFileSync(file, 'utf8').split(/\s+/).filter(Boolean) : [];
+}
+
+function kernelIsAtLeast(wanted: string): boolean {
+  const [major = 0, minor = 0] = readFileSync('/proc/sys/kernel/osrelease', 'utf8')
+    .split('.')
+    .map((part) => Number.parseInt(part, 10));
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+const answers = new Map<Requirement, string | undefined>();
+
+// undefined = the host has it.
+export function whatIsMissing(requirement: Requirement): string | undefined {
+  if (!answers.has(requirement)) answers.set(requirement, ask(requirement));
+  return answers.get(requirement);
+}
+
+function ask(requirement: Requirement): string | undefined {
+  const [kind, name = ''] = requirement.split(':');
+  switch (kind) {
+    case 'root':
+      return process.geteuid?.() === 0 ? undefined : 'needs root';
+    case 'unified cgroups':
+      return hasUnifiedCgroups()
+        ? undefined
+        : 'needs cgroup v2 at /sys/fs/cgroup (scripts/in-unified-cgroup gives that)';
+    case 'user namespaces':
+      return spawnSync('unshare', ['--user', 'true']).status === 0 ? undefined : 'needs user namespaces';
+    case 'controller':
+      return controllers().includes(name)
+        ? undefined
+        : `needs the cgroup v2 controller ${name}, the host has: ${controllers().join(' ') || 'none'}`;
+    case 'program':
+      return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
+    case 'kernel':
+      return kernelIsAtLeast(name) ? undefined : `needs Linux ${name}`;
+    default:
+      return holds(kind as keyof typeof capabilityNumber) ? undefined : `needs ${kind}`;
+  }
+}

@@ -1,0 +1,11 @@
+// The one import of a native test.
+export { expect } from 'vitest';
+export * from './config.ts';
+export { Container, container, inside, type Result, type State, scratch, stateRoot } from './container.ts';
+export * from './facts.ts';
+export { controllers, whatIsMissing } from './host.ts';
+export { cgroupsOf, processesOf, quietly } from './leaks.ts';
+export { busybox, probe } from './rootfs.ts';
+export { programFiles, projectDir, runtime } from './runtime.ts';
+export { test } from './test.ts';
+export { until } from './wait.ts';
