@@ -152,8 +152,9 @@ int step_launch(struct context *context, const struct step_launch *step) {
   context->pidfd = pidfd;
   context->result = (int32_t)pid;
   if (birth.error < 0) return failed(context, "execveat", "tsrun-init", birth.error);
+  int sent = send_program(host_of(context));
   fill_slot(context, SLOT_GATE, -1); /* init holds it; its path stays */
-  return send_program(host_of(context));
+  return sent;
 }
 
 /* One message of init. A descriptor comes with its message, so every head is read with recvmsg(2). */
