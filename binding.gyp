@@ -9,6 +9,7 @@
       'native/plan/program.c',
       'native/steps/context.c',
       'native/steps/hook.c',
+      'native/steps/limit.c',
     ],
     'init_steps': [
       'native/steps/console.c',

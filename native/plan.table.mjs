@@ -15,6 +15,9 @@ export const version = 1;
 /** Places for file descriptors that steps share. */
 export const slots = ['cgroup', 'gate', 'console', 'root', 'peer', 'null', 'tmpfs', 'proc', 'mount', 'dev'];
 
+/** What a mount point may have to do with procfs. */
+export const procRules = ['outside', 'file', 'itself'];
+
 /** Points at which init stops until the host side lets it go on. */
 export const syncs = ['user_namespace', 'forked', 'hooks', 'ready'];
 
@@ -65,11 +68,6 @@ export const steps = {
     doc: 'Writes uid_map or gid_map of init. user_namespaces(7)',
     fields: { file: 'str', map: 'str' },
   },
-  set_rlimit: {
-    on: 'host',
-    doc: 'Sets a resource limit of the container process. prlimit(2)',
-    fields: { resource: 'u32', soft: 'u64', hard: 'u64' },
-  },
   set_oom_score_adj: {
     on: 'host',
     doc: 'Sets how eagerly the kernel kills the container process when memory runs out. proc(5)',
@@ -92,6 +90,11 @@ export const steps = {
     fields: { path: 'str' },
   },
   // --- both ------------------------------------------------------------------------------------------------------
+  set_rlimit: {
+    on: 'both',
+    doc: 'Sets a resource limit of the container process. prlimit(2)',
+    fields: { resource: 'u32', soft: 'u64', hard: 'u64' },
+  },
   run_hook: {
     on: 'both',
     doc: 'Runs a hook with the state on its standard input; the pid (0: of what launch started, or init\'s own) stands between head and tail.',
@@ -168,7 +171,17 @@ export const steps = {
   attach_mount: {
     on: 'init',
     doc: 'Attaches the detached mount inside the root; a missing mount point is made. openat2(2), move_mount(2)',
-    fields: { target: 'str', ordinary: 'u32', inside_proc: 'u32', keep: 'u32' },
+    fields: { target: 'str', ordinary: 'u32', proc: 'u32', keep: 'u32' },
+  },
+  find_mount: {
+    on: 'init',
+    doc: 'Finds the mount that stands at a place inside the root, to change it. openat2(2)',
+    fields: { target: 'str' },
+  },
+  reconfigure: {
+    on: 'init',
+    doc: 'Changes options of the file system of the mount in the slot. fspick(2), fsconfig(2)',
+    fields: { options: 'strs' },
   },
   remount: {
     on: 'init',

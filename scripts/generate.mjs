@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { slots, steps, syncs, version } from '../native/plan.table.mjs';
+import { procRules, slots, steps, syncs, version } from '../native/plan.table.mjs';
 import { sys } from '../native/sys.table.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -95,6 +95,8 @@ ${list.map(({ name, code }) => `  STEP_${upper(name)} = ${code},\n`).join('')}};
 enum slot {
 ${slots.map((name, index) => `  SLOT_${upper(name)} = ${index},\n`).join('')}  SLOT_COUNT = ${slots.length}
 };
+enum proc_rule {
+${procRules.map((name, index) => `  PROC_${upper(name)} = ${index},\n`).join('')}};
 enum sync_point {
 ${syncs.map((name, index) => `  SYNC_${upper(name)} = ${index},\n`).join('')}  SYNC_COUNT = ${syncs.length}
 };
@@ -138,6 +140,7 @@ emit(
 export const planVersion = ${version};
 
 ${slots.map((name, index) => `export const SLOT_${upper(name)} = ${index};\n`).join('')}
+${procRules.map((name, index) => `export const PROC_${upper(name)} = ${index};\n`).join('')}
 ${syncs.map((name, index) => `export const SYNC_${upper(name)} = ${index};\n`).join('')}
 ${list.map(tsStep).join('\n')}
 /** A step that the host side runs, in the engine's own process. */

@@ -68,17 +68,23 @@ interface FailedStep {
   readonly broken: boolean;
 }
 
+interface FailingStep {
+  readonly op: string;
+  readonly from: string;
+  readonly about?: string;
+}
+
 /** A step of the plan that the kernel, or a hook, refused. Names step, system call, errno, field, and a hint where one is known. */
-export function stepError(step: { readonly op: string; readonly from: string } | undefined, failed: FailedStep): TsrunError {
+export function stepError(step: FailingStep | undefined, failed: FailedStep): TsrunError {
   if (step === undefined || failed.broken) {
     return new TsrunError(`internal error: the plan was not understood at step ${JSON.stringify(step?.op)} (${errnoName(failed.errno)})`);
   }
   const field = step.from === '' ? '' : ` (${step.from} in config.json)`;
   const hint = hintFor(step.op, failed);
-  return new TsrunError(`${wordStep(step.op, failed)}${field}${hint === undefined ? '' : `; hint: ${hint}`}`);
+  return new TsrunError(`${wordStep(step, failed)}${field}${hint === undefined ? '' : `; hint: ${hint}`}`);
 }
 
-function wordStep(op: string, failed: FailedStep): string {
+function wordStep({ op, about: place }: FailingStep, failed: FailedStep): string {
   const { errno, call, object, message } = failed;
   // Engines look for these phrases of Go's os/exec (docs: they decide between exit codes 126 and 127 by them).
   if (call === 'lookup') {
@@ -91,7 +97,7 @@ function wordStep(op: string, failed: FailedStep): string {
   const said = message === '' ? '' : `: ${message}`;
   const about = object === '' ? call : `${call} ${object}`;
   const name = op.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-  return `${name} failed: ${about}: ${errnoText(errno)} (${errnoName(errno)})${said}`;
+  return `${name}${place === undefined ? '' : ` ${place}`} failed: ${about}: ${errnoText(errno)} (${errnoName(errno)})${said}`;
 }
 
 function wordHook({ errno, result }: FailedStep): string {
@@ -111,8 +117,8 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'mount' && name === 'EPERM' && object === 'sysfs') return 'add {"type": "network"} to linux.namespaces, or bind-mount /sys';
   if (op === 'mount' && name === 'ENODEV') return `this kernel has no file system "${object}"`;
   if (op === 'mount' && name === 'EINVAL' && message === '') return 'the file system does not know this option, or not this value';
-  if (op === 'attachMount' && (name === 'ELOOP' || name === 'ENOTDIR')) return 'the mount point must be an ordinary directory or file inside the root, not a symbolic link';
-  if (op === 'attachMount' && call === 'statfs') return 'mounts inside /proc are refused, but for a few files that show limits';
+  if (op === 'attachMount' && (name === 'ELOOP' || name === 'ENOTDIR')) return 'proc and sysfs must be mounted on ordinary directory, and no mount point may be a link that leads nowhere';
+  if (op === 'attachMount' && call === 'statfs') return 'only a procfs may be mounted on /proc, and inside it only over a few files that show limits';
   if (op === 'attachMount' && name === 'EROFS') return 'make the mount point in the image, or the root file system writable';
   if (op === 'pivotRoot' && name === 'EINVAL') return 'on a ramdisk use --no-pivot';
   if (op === 'openCgroup' && name === 'EBUSY') return 'processes are in this cgroup already: give another linux.cgroupsPath';

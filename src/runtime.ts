@@ -103,7 +103,7 @@ export class Runtime {
 
   /** Changes nothing: shows what `run` would do. */
   explain(options: CreateOptions): Plan {
-    const bundle = openBundle(options.bundle, options.config);
+    const bundle = openBundle(options.bundle, options.config, true);
     return this.plan('explained', bundle, options, undefined);
   }
 
@@ -167,7 +167,7 @@ export class Runtime {
     if (force && !this.store.has(id)) return;
     const lock = this.lock(id);
     try {
-      const record = this.findToDelete(id, force);
+      const record = force ? this.store.find(id) : this.store.load(id);
       if (record === undefined) {
         this.store.remove(id);
         return;
@@ -189,16 +189,6 @@ export class Runtime {
     }
   }
 
-  private findToDelete(id: string, force: boolean): ContainerRecord | undefined {
-    if (!force) return this.store.load(id);
-    try {
-      return this.store.find(id);
-    } catch (error) {
-      if (error instanceof TsrunError) return undefined;
-      throw error;
-    }
-  }
-
   private lock(id: string): Lock {
     if (!this.store.has(id)) throw noSuchContainer(id);
     return this.store.lock(id);
@@ -217,7 +207,7 @@ export class Runtime {
       const draft = draftRecord(id, bundle, plan);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
-      const report = execute(plan, options.observe);
+      const report = this.execute(plan, draft, options.observe);
       const record = completeRecord(draft, plan, report);
       try {
         // In the foreground the next word of the state is "running", a moment later.
@@ -232,6 +222,16 @@ export class Runtime {
     } catch (error) {
       this.store.remove(id);
       throw isSysError(error) ? sysError(`create ${id}`, error) : error;
+    }
+  }
+
+  /** config.md#posix-platform-hooks: when a hook stops the creation, the poststop hooks still run. */
+  private execute(plan: Plan, draft: ContainerRecord, observe: Observer | undefined): Report {
+    try {
+      return execute(plan, observe);
+    } catch (error) {
+      this.poststop(draft);
+      throw error;
     }
   }
 
@@ -267,6 +267,11 @@ export class Runtime {
     const stuck = runHostSteps(steps);
     if (stuck !== undefined) throw failure({ host: steps, init: [] }, stuck);
     this.store.remove(record.id);
+    this.poststop(record);
+  }
+
+  /** config.md#poststop: a failing hook is told and changes nothing. */
+  private poststop(record: ContainerRecord): void {
     if (record.hooks?.poststop === undefined) return;
     for (const step of hookSteps({ spec: record, id: record.id, bundle: record.bundle }, 'poststop', 'stopped')) {
       const failed = runHostSteps([step]);

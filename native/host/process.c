@@ -3,7 +3,6 @@
 #include "base/text.h"
 #include "host/host.h"
 #include <linux/fcntl.h>
-#include <linux/resource.h>
 
 static int write_proc(struct context *context, const char *file, const char *value) {
   char path[64];
@@ -26,10 +25,4 @@ int step_set_oom_score_adj(struct context *context, const struct step_set_oom_sc
   struct text text = text_in(value, sizeof value);
   text_add_number(&text, step->value);
   return write_proc(context, "oom_score_adj", value);
-}
-
-int step_set_rlimit(struct context *context, const struct step_set_rlimit *step) {
-  uint64_t limit[2] = {step->soft, step->hard};
-  long error = SYSCALL4(prlimit64, context->pid, step->resource, limit, 0);
-  return error < 0 ? failed(context, "prlimit64", "", error) : 0;
 }

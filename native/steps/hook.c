@@ -8,7 +8,28 @@
 #include <linux/time_types.h>
 #include <linux/wait.h>
 
-#define STATE_MOST 65536
+/* The state in its three pieces, so that no buffer bounds the annotations in it. */
+struct state {
+  const char *pieces[3];
+  size_t piece, sent;
+};
+
+/* Writes on; 1 when there is nothing left to write, or nobody to read it. */
+static int feed(int input, struct state *state) {
+  while (state->piece < 3) {
+    const char *rest = state->pieces[state->piece] + state->sent;
+    size_t length = strlen(rest);
+    long done = length == 0 ? 0 : SYSCALL3(write, input, rest, length);
+    if (done == -EAGAIN || done == -EINTR) return 0;
+    if (done < 0) return 1;
+    state->sent += (size_t)done;
+    if ((size_t)done == length) {
+      state->piece++;
+      state->sent = 0;
+    }
+  }
+  return 1;
+}
 
 /* What a child does between clone and exec. Never returns. */
 static void become_hook(const struct step_run_hook *step, int input, int output) {
@@ -33,10 +54,9 @@ static int make_pipe(struct context *context, int ends[2]) {
 }
 
 /* Feeds the state to the hook and collects what it says until it ends: one loop, so that neither pipe can block the other. */
-static int attend(struct context *context, const struct step_run_hook *step, int pidfd, int input, int output, const struct text *state) {
+static int attend(struct context *context, const struct step_run_hook *step, int pidfd, int input, int output, struct state *state) {
   struct text message = text_in(context->message, sizeof context->message);
   uint64_t deadline = step->timeout_ms == 0 ? 0 : now() + step->timeout_ms * 1000000ull;
-  size_t sent = 0;
   int result = 0;
   SYSCALL3(fcntl, input, F_SETFL, O_NONBLOCK);
   for (;;) {
@@ -59,13 +79,9 @@ static int attend(struct context *context, const struct step_run_hook *step, int
       result = failed(context, "ppoll", step->path, ready);
       break;
     }
-    if (fds[2].revents != 0) {
-      long done = SYSCALL3(write, input, state->start + sent, state->used - sent);
-      if (done > 0) sent += (size_t)done;
-      if (done < 0 ? done != -EAGAIN && done != -EINTR : sent == state->used) {
-        close_fd(input);
-        input = -1;
-      }
+    if (fds[2].revents != 0 && feed(input, state)) {
+      close_fd(input);
+      input = -1;
     }
     if (fds[1].revents != 0) {
       char piece[512];
@@ -82,12 +98,10 @@ static int attend(struct context *context, const struct step_run_hook *step, int
 }
 
 int run_hook(struct context *context, const struct step_run_hook *step, int pid) {
-  static char buffer[STATE_MOST];
-  struct text state = text_in(buffer, sizeof buffer);
-  text_add(&state, step->state_head);
-  text_add_number(&state, pid);
-  text_add(&state, step->state_tail);
-  if (state.cut) return failed(context, "write", step->path, -E2BIG);
+  char number[16];
+  struct text digits = text_in(number, sizeof number);
+  text_add_number(&digits, pid);
+  struct state state = {.pieces = {step->state_head, number, step->state_tail}};
 
   int input[2], output[2], pidfd = -1;
   int error = make_pipe(context, input);

@@ -53,15 +53,21 @@ static long set_option(int fs, const char *option) {
   return SYSCALL5(fsconfig, fs, FSCONFIG_SET_STRING, key, option + length + 1, 0);
 }
 
+static long set_options(int fs, struct strings options, const char **object) {
+  long error = 0;
+  for (uint32_t i = 0; i < options.count && error >= 0; i++) {
+    *object = options.list[i];
+    error = set_option(fs, *object);
+  }
+  return error;
+}
+
 int new_mount(struct context *context, const char *fstype, const char *source, struct strings options, uint32_t attributes) {
   long fs = SYSCALL2(fsopen, fstype, FSOPEN_CLOEXEC);
   if (fs < 0) return failed(context, "fsopen", fstype, fs);
   const char *call = "fsconfig", *object = source;
   long error = *source == 0 ? 0 : SYSCALL5(fsconfig, fs, FSCONFIG_SET_STRING, "source", source, 0);
-  for (uint32_t i = 0; i < options.count && error >= 0; i++) {
-    object = options.list[i];
-    error = set_option((int)fs, object);
-  }
+  if (error >= 0) error = set_options((int)fs, options, &object);
   if (error >= 0) {
     object = fstype;
     error = SYSCALL5(fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0);
@@ -106,9 +112,10 @@ int step_attach_mount(struct context *context, const struct step_attach_mount *s
   enum path_kind kind = step->ordinary ? PATH_ORDINARY_DIRECTORY : file ? PATH_ANY : PATH_DIRECTORY;
   int target = make_in_root(context, step->target, kind, file, file ? 0644 : 0755);
   if (target < 0) return target;
-  /* A mount onto a file of procfs could fake what the kernel says about the container (CVE-2019-16884). */
-  if (!step->inside_proc && filesystem_of(target) == PROC_SUPER_MAGIC)
-    error = failed(context, "statfs", step->target, -EPERM);
+  /* A mount onto a file of procfs, or of anything else in its place, could fake what the kernel says about the container
+     (CVE-2019-16884). */
+  if (step->proc == PROC_OUTSIDE && filesystem_of(target) == PROC_SUPER_MAGIC) error = failed(context, "statfs", step->target, -EPERM);
+  if (step->proc == PROC_ITSELF && filesystem_of(mount) != PROC_SUPER_MAGIC) error = failed(context, "statfs", step->target, -EPERM);
   if (error == 0) error = attach(context, mount, target, step->target);
   close_fd(target);
   if (error == 0 && step->keep < SLOT_COUNT && step->keep != SLOT_MOUNT) {
@@ -117,6 +124,27 @@ int step_attach_mount(struct context *context, const struct step_attach_mount *s
     fill_slot(context, step->keep, (int)kept);
   }
   return error;
+}
+
+int step_find_mount(struct context *context, const struct step_find_mount *step) {
+  int found = open_in_root(context, step->target, PATH_ANY);
+  if (found < 0) return found;
+  fill_slot(context, SLOT_MOUNT, found);
+  return 0;
+}
+
+int step_reconfigure(struct context *context, const struct step_reconfigure *step) {
+  long fs = SYSCALL3(fspick, context->slots[SLOT_MOUNT], "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+  if (fs < 0) return failed(context, "fspick", "", fs);
+  const char *object = "";
+  long error = set_options((int)fs, step->options, &object);
+  if (error >= 0) error = SYSCALL5(fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, 0, 0, 0);
+  if (error < 0) {
+    failed(context, "fsconfig", object, error);
+    note_log(context, (int)fs);
+  }
+  close_fd((int)fs);
+  return (int)error;
 }
 
 int step_remount(struct context *context, const struct step_remount *step) {

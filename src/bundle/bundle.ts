@@ -19,22 +19,29 @@ const CONFIG_MOST = 16 << 20;
 
 /**
  * @param configName The configuration's file name, as in `--config`; relative to the bundle unless absolute.
+ * @param rootfsMayMiss For a look at a configuration whose root filesystem is made later.
  * @throws {TsrunError} naming what is missing or wrong; {ConfigError} with all problems of the configuration.
  */
-export function openBundle(path: string, configName: string): Bundle {
+export function openBundle(path: string, configName: string, rootfsMayMiss = false): Bundle {
   const dir = attempt(`bundle ${path}`, () => sys.realPath(path));
   const file = configName.startsWith('/') ? configName : `${dir}/${configName}`;
   const text = attempt(`the bundle has no readable ${configName}`, () => sys.readFile(file, CONFIG_MOST));
   const spec = parseSpec(text, configName);
-  return { dir, spec, rootfs: openRootfs(dir, spec.root.path) };
+  const rootfs = spec.root.path.startsWith('/') ? spec.root.path : `${dir}/${spec.root.path}`;
+  return { dir, spec, rootfs: rootfsMayMiss ? rootfs : openRootfs(rootfs) };
 }
 
-function openRootfs(dir: string, path: string): string {
+function openRootfs(path: string): string {
   const doing = 'root file system (/root/path in config.json)';
-  const rootfs = attempt(doing, () => sys.realPath(path.startsWith('/') ? path : `${dir}/${path}`));
+  const rootfs = attempt(doing, () => sys.realPath(path));
   const [mode = 0] = attempt(doing, () => sys.stat(rootfs));
   if ((mode & S_IFMT) !== S_IFDIR) throw new TsrunError(`${doing}: ${rootfs}: not a directory`);
   if (rootfs === '/') throw new TsrunError(`${doing}: / is the host's own root`);
+  // Its directory may be reached through links, the root itself may not be one: whoever can write there could turn it.
+  const clean = path.replace(/\/+$/, '');
+  const parent = attempt(doing, () => sys.realPath(clean.slice(0, clean.lastIndexOf('/')) || '/'));
+  const name = clean.slice(clean.lastIndexOf('/') + 1);
+  if (name !== '.' && name !== '..' && rootfs !== `${parent === '/' ? '' : parent}/${name}`) throw new TsrunError(`${doing}: ${path} is a symbolic link`);
   return rootfs;
 }
 

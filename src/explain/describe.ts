@@ -86,6 +86,10 @@ export function describe(step: Step): string {
       return setMountText(step.slot, step.set, step.clear, step.propagation, step.recursive);
     case 'attachMount':
       return `mount it on ${step.target}`;
+    case 'findMount':
+      return `find the mount at ${step.target}`;
+    case 'reconfigure':
+      return `change its file system${withOptions(step.options)}`;
     case 'remount':
       return 'remount it with iversion';
     case 'makePath':

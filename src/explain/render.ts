@@ -31,7 +31,7 @@ function wordAnswer(answer: Answer | undefined): string {
 /** An array with one object a step; `answer` and `milliseconds` with a report only. */
 export function explainJson(plan: Plan, report?: Report): string {
   const steps = inOrder(plan, report).map(({ side, step, answer }, index) => {
-    const { op, from, why, ...args } = step;
+    const { op, from, why, about: _, ...args } = step;
     const shown = { number: index + 1, side, op, text: describe(step), from, spec: sectionOf(from), why, arguments: args };
     if (report === undefined) return shown;
     return {

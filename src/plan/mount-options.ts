@@ -28,6 +28,8 @@ interface Meaning {
   /** A superblock flag that only mount(2) can set. */
   readonly remount?: number;
   readonly bind?: 'bind' | 'rbind';
+  /** The mount that is there already is changed. */
+  readonly again?: true;
 }
 
 const atime = (set: number): Meaning => ({ set, clear: MOUNT_ATTR__ATIME });
@@ -63,6 +65,7 @@ const others: Readonly<Record<string, Meaning>> = {
   silent: nothing,
   bind: { bind: 'bind' },
   rbind: { bind: 'rbind' },
+  remount: { again: true },
   sync: { superblock: 'sync' },
   async: { superblock: 'async' },
   dirsync: { superblock: 'dirsync' },
@@ -107,6 +110,8 @@ export interface MountOptions {
   /** For the file system: superblock flags, and what the table does not know. */
   readonly data: readonly string[];
   readonly remount: number;
+  /** `remount`: no new mount, the one at the destination is changed. */
+  readonly again: boolean;
 }
 
 /** Reads options from left to right: a later one undoes an earlier one. */
@@ -115,6 +120,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let single: Change = { set: 0, clear: 0 };
   let tree: Change = { set: 0, clear: 0 };
   let remount = 0;
+  let again = false;
   const data: string[] = [];
   const propagation: { flag: number; recursive: boolean }[] = [];
   for (const option of options) {
@@ -130,12 +136,13 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       continue;
     }
     if (meaning.bind !== undefined) bind = meaning.bind;
+    if (meaning.again === true) again = true;
     if (meaning.superblock !== undefined) data.push(meaning.superblock);
     if (meaning.remount !== undefined) remount |= meaning.remount;
     if (meaning.recursive === true) tree = add(tree, meaning);
     else single = add(single, meaning);
   }
-  return { bind, single, tree, propagation, data, remount };
+  return { bind, single, tree, propagation, data, remount, again };
 }
 
 function add(change: Change, { set = 0, clear = 0 }: Meaning): Change {

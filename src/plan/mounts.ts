@@ -7,7 +7,7 @@ import type { Mount, Spec } from '../spec/types.ts';
 import { type Change, type MountOptions, parseMountOptions } from './mount-options.ts';
 import type { NamespacePlan } from './namespaces.ts';
 import type { PlanRequest } from './plan.ts';
-import { type InitStep, SLOT_DEV, SLOT_MOUNT } from './steps.gen.ts';
+import { type InitStep, PROC_FILE, PROC_ITSELF, PROC_OUTSIDE, SLOT_DEV, SLOT_MOUNT } from './steps.gen.ts';
 
 /**
  * Files of procfs that lxcfs and others replace to show a container its own limits. A mount anywhere else below /proc
@@ -29,7 +29,9 @@ const replaceable = new Set([
 export function planMounts(spec: Spec, request: PlanRequest, cgroup: string | undefined, namespaces: NamespacePlan): InitStep[] {
   const mounts = spec.mounts ?? [];
   if (!namespaces.hasMount) refuseMounts(spec);
-  return mounts.flatMap((mount, index) => planMount(mount, `/mounts/${index}`, request, cgroup, namespaces));
+  return mounts.flatMap((mount, index) =>
+    planMount(mount, `/mounts/${index}`, request, cgroup, namespaces).map((step) => ({ ...step, about: mount.destination })),
+  );
 }
 
 /** Without a mount namespace each of these would be a mount of the host's. */
@@ -76,6 +78,7 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
       { pointer: `${from}/destination`, expected: 'a path below /', found: '"/"', hint: 'the root itself is root.path' },
     ]);
   }
+  if (options.again) return planRemount(target, options, `${from}/options`);
   const isDev = isLateDev(mount, options);
   const source = sourceOf(mount, options, from, request, cgroup, namespaces, isDev);
   const steps: InitStep[] = [source.step];
@@ -91,7 +94,7 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
     op: 'attachMount',
     target,
     ordinary: mount.type === 'proc' || mount.type === 'sysfs' ? 1 : 0,
-    insideProc: replaceable.has(target) ? 1 : 0,
+    proc: target === '/proc' ? PROC_ITSELF : replaceable.has(target) ? PROC_FILE : PROC_OUTSIDE,
     keep: isDev ? SLOT_DEV : SLOT_MOUNT,
     from: `${from}/destination`,
     why: 'at its place in the root, which is resolved inside the root and used once',
@@ -112,6 +115,19 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
     steps.push({ op: 'remount', flags: options.remount, from: `${from}/options`, why: 'a superblock flag that only mount(2) can set' });
   }
   return steps;
+}
+
+/** mount(2) with MS_REMOUNT: a bind changes the mount alone, another the file system too. */
+function planRemount(target: string, options: MountOptions, from: string): InitStep[] {
+  const reason = { from, why: 'changes the mount that is there' };
+  const change = (part: Change, recursive: number): InitStep[] =>
+    part.set === 0 && part.clear === 0 ? [] : [{ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, ...reason }];
+  return [
+    { op: 'findMount', target, ...reason },
+    ...change(options.single, 0),
+    ...change(options.tree, 1),
+    ...(options.bind === undefined && options.data.length > 0 ? [{ op: 'reconfigure', options: options.data, ...reason } as const] : []),
+  ];
 }
 
 interface Source {

@@ -3,10 +3,10 @@
 import { capabilityNumber } from '../linux/capabilities.ts';
 import { rlimits } from '../linux/rlimits.ts';
 import { sysctlPath } from '../spec/sysctl.ts';
-import type { LinuxCapabilities, Process, Spec } from '../spec/types.ts';
+import type { LinuxCapabilities, POSIXRlimit, Process, Spec } from '../spec/types.ts';
 import type { HostFacts } from './host.ts';
 import type { PlanRequest } from './plan.ts';
-import type { HostStep, InitStep } from './steps.gen.ts';
+import type { HostStep, InitStep, SetRlimit } from './steps.gen.ts';
 
 export interface ProcessPlan {
   /** Before the mounts. */
@@ -16,7 +16,7 @@ export interface ProcessPlan {
   /** Inside the root: from the runtime's rights to the container's. */
   readonly become: readonly InitStep[];
   readonly exec: readonly InitStep[];
-  /** Set by the host side, which may raise limits that the process may not. */
+  /** What the host side sets, which may do what the process may not. */
   readonly limits: readonly HostStep[];
 }
 
@@ -60,7 +60,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     for (const [name, value] of parameters) {
       prepare.push({
         op: 'writeSysctl',
-        path: sysctlPath(name),
+        path: `sys/${sysctlPath(name)}`,
         value,
         from: `/linux/sysctl/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
         why: 'a kernel parameter of one of the new namespaces',
@@ -68,6 +68,8 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     }
   }
 
+  // With the rights of the runtime, while init still has them. In a user namespace it has none to raise limits with.
+  const ownLimits = rlimitSteps(process, DESCRIPTORS_OF_INIT);
   const become: InitStep[] = [
     { op: 'closeDescriptors', preserveFds: request.preserveFds, from: '', why: 'no descriptor of the host reaches the container (CVE-2024-21626)' },
   ];
@@ -80,6 +82,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   }
   become.push(
     { op: 'changeDir', path: cwd, last: 0, from: '/process/cwd', why: 'tried with the rights of the runtime first' },
+    ...(inUserNamespace ? [] : ownLimits),
     { op: 'dropBounding', keep: caps.bounding, from: '/process/capabilities/bounding', why: 'needs CAP_SETPCAP, so it comes before the ids' },
     {
       op: 'setIds',
@@ -97,6 +100,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   );
 
   const exec: InitStep[] = [
+    ...(inUserNamespace ? [] : lastLimits(process)),
     {
       op: 'exec',
       args: process.args,
@@ -108,14 +112,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     },
   ];
 
-  const limits: HostStep[] = (process.rlimits ?? []).map((limit, index) => ({
-    op: 'setRlimit',
-    resource: rlimits[limit.type] ?? 0,
-    soft: limitValue(limit.soft),
-    hard: limitValue(limit.hard),
-    from: `/process/rlimits/${index}`,
-    why: 'from outside, where a limit may be raised',
-  }));
+  const limits: HostStep[] = inUserNamespace ? rlimitSteps(process, 0) : [];
   if (process.oomScoreAdj !== undefined) {
     limits.push({ op: 'setOomScoreAdj', value: process.oomScoreAdj, from: '/process/oomScoreAdj', why: 'from outside, where it may be lowered' });
   }
@@ -128,6 +125,27 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     limits,
   };
 }
+
+/** Init itself opens some descriptors until the program runs; a limit below this is set in two steps. */
+const DESCRIPTORS_OF_INIT = 64;
+
+const isLow = (limit: POSIXRlimit) => limit.type === 'RLIMIT_NOFILE' && limit.soft < DESCRIPTORS_OF_INIT;
+
+/** @param least For RLIMIT_NOFILE. */
+const rlimitSteps = (process: Process, least: number): SetRlimit[] =>
+  (process.rlimits ?? []).map((limit, index) => rlimitStep(limit, index, limit.type === 'RLIMIT_NOFILE' ? least : 0));
+
+const lastLimits = (process: Process): SetRlimit[] =>
+  (process.rlimits ?? []).flatMap((limit, index) => (isLow(limit) ? [rlimitStep(limit, index, 0)] : []));
+
+const rlimitStep = (limit: POSIXRlimit, index: number, least: number): SetRlimit => ({
+  op: 'setRlimit',
+  resource: rlimits[limit.type] ?? 0,
+  soft: limitValue(Math.max(limit.soft, least)),
+  hard: limitValue(Math.max(limit.hard, least)),
+  from: `/process/rlimits/${index}`,
+  why: 'by the runtime, which may raise limits',
+});
 
 /** RLIM_INFINITY is all bits set, which JSON numbers round up to 2^64. */
 const limitValue = (value: number): bigint | number => (value >= 2 ** 64 ? 2n ** 64n - 1n : value);

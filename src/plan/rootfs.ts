@@ -1,6 +1,6 @@
 // root and linux.rootfsPropagation: from a directory of the host to the container's /.
 
-import { MOUNT_ATTR_RDONLY, MS_SHARED } from '../linux/flags.ts';
+import { MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from '../linux/flags.ts';
 import type { Spec } from '../spec/types.ts';
 import { propagations } from './mount-options.ts';
 import type { HostFacts } from './host.ts';
@@ -20,13 +20,16 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
   if (!namespaces.hasMount) return { before: [], attach: [] };
   const open: InitStep = { op: 'openTree', path: request.rootfs, from: '/root/path', why: 'a mount of its own, which can be moved and changed' };
   const wanted = spec.linux.rootfsPropagation;
-  const propagation = propagations[wanted ?? 'rslave'] ?? { flag: 0, recursive: false };
+  const propagation = propagations[wanted ?? 'rslave'] ?? { flag: MS_SLAVE, recursive: true };
+  const isSlave = propagation.flag === MS_SLAVE;
+  // An unbindable mount could not be cloned for the root or a volume: its mounts are private until the root is entered.
+  const around = propagation.flag === MS_UNBINDABLE ? { flag: MS_PRIVATE, recursive: true } : propagation;
   const attach: InitStep[] = [
     {
       op: 'setPropagation',
       path: '/',
-      propagation: propagation.flag,
-      recursive: propagation.recursive ? 1 : 0,
+      propagation: around.flag,
+      recursive: around.recursive ? 1 : 0,
       from: wanted === undefined ? '' : '/linux/rootfsPropagation',
       why: 'before the first mount, so that none of the container travels to the host',
     },
@@ -34,9 +37,19 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
   if (propagation.flag === MS_SHARED) {
     attach.push({ op: 'privateParent', path: request.rootfs, from: '/linux/rootfsPropagation', why: 'pivot_root(2) refuses a new root on a shared mount' });
   }
-  if (!namespaces.forks) attach.push(open);
+  const detach: InitStep = {
+    op: 'setMount',
+    slot: SLOT_ROOT,
+    set: 0,
+    clear: 0,
+    propagation: isSlave ? MS_SLAVE : MS_PRIVATE,
+    recursive: 1,
+    from: '',
+    why: 'the clone is a peer of the mount that it comes from: mounts made in it would appear on the host',
+  };
+  if (!namespaces.forks) attach.push(open, detach);
   attach.push({ op: 'attachRoot', path: request.rootfs, from: '/root/path', why: 'pivot_root(2) wants a mount point' });
-  return { before: namespaces.forks ? [open] : [], attach };
+  return { before: namespaces.forks ? [open, detach] : [], attach };
 }
 
 export function planRootEnter(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): InitStep[] {
@@ -82,7 +95,8 @@ export function planRootEnter(spec: Spec, request: PlanRequest, namespaces: Name
       op: 'setPropagation',
       path: '/',
       propagation: propagation.flag,
-      recursive: propagation.recursive ? 1 : 0,
+      // Not for the tree: the volumes have propagations of their own.
+      recursive: 0,
       from: '/linux/rootfsPropagation',
       why: "for the container's own root mount",
     });

@@ -62,8 +62,9 @@ export function isFileName(text: string): boolean {
   return text !== '.' && text !== '..' && text.indexOf('/') < 0 && isPath(text);
 }
 
-export function isSemVer(text: string): boolean {
-  const parts = /^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(.*)$/.exec(text);
+/** A 1.x in SemVer 2.0: within a major version the specification stays compatible (config.md#specification-version). */
+export function isKnownVersion(text: string): boolean {
+  const parts = /^1\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(.*)$/.exec(text);
   const labels = parts?.[1];
   return (
     labels !== undefined &&

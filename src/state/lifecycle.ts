@@ -15,7 +15,7 @@ export type Operation = keyof typeof allowed;
 export function check(operation: Operation, id: string, status: Status): void {
   if ((allowed[operation] as readonly Status[]).includes(status)) return;
   if (operation === 'kill') throw notRunning(id);
-  if (operation === 'delete') throw new TsrunError(`cannot delete container ${JSON.stringify(id)} that is not stopped: ${status}`);
+  if (operation === 'delete') throw new TsrunError(`cannot delete container ${id} that is not stopped: ${status}`);
   if (status === 'stopped') throw new TsrunError('cannot start a container that has stopped');
   if (status === 'creating') throw new TsrunError(`container ${JSON.stringify(id)} is still being created`);
   throw new TsrunError('cannot start an already running container');

@@ -80,7 +80,7 @@ export class Store {
     try {
       return JSON.parse(text) as ContainerRecord;
     } catch {
-      throw new TsrunError(`container ${JSON.stringify(id)}: ${this.dirOf(id)}/state.json is damaged; delete --force removes it`);
+      throw new TsrunError(`container ${JSON.stringify(id)}: ${this.dirOf(id)}/state.json is damaged; end the container's processes by hand, then remove the directory`);
     }
   }
 

@@ -106,7 +106,6 @@ const wrong: [string, Changes, string][] = [
   ['an unknown rlimit', { process: { rlimits: [{ type: 'RLIMIT_X', soft: 1, hard: 1 }] } }, '/process/rlimits/0/type'],
   ['an unknown device type', { linux: { devices: [{ path: '/dev/x', type: 'q' }] } }, '/linux/devices/0/type'],
   ['a hook path that is relative', { hooks: { createRuntime: [{ path: 'relative' }] } }, '/hooks/createRuntime/0/path'],
-  ['an ociVersion of the future', { ociVersion: '2.0.0' }, '/ociVersion'],
   ['no root', { root: undefined }, '/root'],
   [
     'seccomp, which is not supported yet or wrong here',

@@ -93,7 +93,7 @@ for (const [cve, dir] of [
       symlinkSync(target, join(box.rootfs, dir));
       const result = box.run('true');
       expect(result).toMatchObject({ code: 1, out: '' });
-      expect(result.err).toContain('must be mounted on ordinary directory');
+      expect(result.err).toMatch(/ordinary directory/);
       expect(box.leaks()).toEqual([]);
     });
   }

@@ -22,7 +22,7 @@ describe('parseSpec accepts', () => {
     });
   });
 
-  test.each(['1.0.2-dev', '1.3.0', '0.5.0', '1.0.0-rc.1+build.5', '2.0.0'])('ociVersion %s', (version) => {
+  test.each(['1.0.2-dev', '1.3.0', '1.12.5', '1.0.0-rc.1+build.5'])('ociVersion %s', (version) => {
     expect(parsed((config) => (config.ociVersion = version)).ociVersion).toBe(version);
   });
 
