@@ -90,6 +90,7 @@
       'sources': [
         'native/engine/main.c',
         'native/engine/doors.c',
+        'native/engine/memory.c',
         'native/gen/modules.gen.S',
         '<@(steps)',
         '<@(host)',

@@ -1,9 +1,8 @@
 // The main path: each verb of a container's life, top to bottom. The command line and the shim are users of this class.
 
-import { openBundle, type Bundle } from './bundle/bundle.ts';
+import type { Bundle } from './bundle/bundle.ts';
 import { noSuchContainer, stepError, sysError, TsrunError } from './errors.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
-import { readHostFacts } from './execute/facts.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
 import { connectGate, readAfterGate } from './execute/gate.ts';
@@ -12,7 +11,7 @@ import { completeRecord, draftRecord } from './execute/record.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys } from './linux/sys.ts';
 import { hookSteps } from './plan/hooks.ts';
-import { compile, type Plan } from './plan/plan.ts';
+import type { Plan } from './plan/plan.ts';
 import { removeCgroup } from './plan/undo.ts';
 import { type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
 import { check } from './state/lifecycle.ts';
@@ -50,6 +49,8 @@ interface Created {
   readonly report: Report;
 }
 
+type Planner = typeof import('./compiler.ts').planBundle;
+
 const SIGKILL = 9;
 
 export class Runtime {
@@ -62,12 +63,13 @@ export class Runtime {
   }
 
   /** runtime.md#create: everything but the program. Returns the pid of the process that waits for `start`. */
-  create(id: string, options: CreateOptions): number {
+  async create(id: string, options: CreateOptions): Promise<number> {
+    const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, true);
     const lock = this.store.claim(id);
     try {
-      const { record, plan, report } = this.make(id, bundle, options, this.store.gateOf(id));
+      const { record, plan, report } = this.make(id, bundle, options, this.store.gateOf(id), planBundle);
       options.observe?.(plan, report);
       closeAll(report);
       return record.pid;
@@ -77,7 +79,8 @@ export class Runtime {
   }
 
   /** create and start in one, and in the foreground the wait for the end: its exit code, or 0 when detached. */
-  run(id: string, options: RunOptions): number {
+  async run(id: string, options: RunOptions): Promise<number> {
+    const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, options.detach);
     const lock = this.store.claim(id);
@@ -86,7 +89,7 @@ export class Runtime {
     if (!options.detach && options.subreaper) sys.setSubreaper();
     let created: Created;
     try {
-      created = this.make(id, bundle, options, undefined);
+      created = this.make(id, bundle, options, undefined, planBundle);
       this.release(created, options.observe);
     } finally {
       this.store.unlock(lock);
@@ -102,9 +105,10 @@ export class Runtime {
   }
 
   /** Changes nothing: shows what `run` would do. */
-  explain(options: CreateOptions): Plan {
+  async explain(options: CreateOptions): Promise<Plan> {
+    const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config, true);
-    return this.plan('explained', bundle, options, undefined);
+    return planBundle('explained', bundle, { ...options, gate: undefined }, this.hasCgroups);
   }
 
   /** runtime.md#start */
@@ -194,16 +198,14 @@ export class Runtime {
     return this.store.lock(id);
   }
 
-  private plan(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined): Plan {
-    const facts = readHostFacts({ cgroups: this.options.cgroupManager !== 'disabled', kernelMounts: options.noPivot });
-    const { noPivot, noNewKeyring, preserveFds } = options;
-    return compile(bundle.spec, { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds }, facts);
+  private get hasCgroups(): boolean {
+    return this.options.cgroupManager !== 'disabled';
   }
 
   /** Compiles and executes; on failure nothing of the container is left. */
-  private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined): Created {
+  private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined, plans: Planner): Created {
     try {
-      const plan = this.plan(id, bundle, options, gate);
+      const plan = plans(id, bundle, { ...options, gate }, this.hasCgroups);
       const draft = draftRecord(id, bundle, plan);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);

@@ -43,7 +43,7 @@ static int crash(JSContext *js, JSValue thrown) {
 
 int main(int argc, char **argv) {
   sys_set_args(argc, argv);
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   JSContext *js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);
   if (js == NULL) return 1;
   /* Only what the bundle uses: each group of built-ins costs start-up time. */

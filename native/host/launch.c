@@ -86,6 +86,8 @@ __attribute__((noinline, noreturn)) static void be_born(struct birth *birth) {
   text_add_number(&text, birth->control);
   char name[] = "tsrun-init";
   char *args[] = {name, number, 0}, *env[] = {0};
+  /* Node marks what it was given as its own; the container's standard descriptors it is all the same. */
+  for (int fd = 0; fd < 3; fd++) inherit(fd);
   inherit(birth->control);
   inherit(birth->gate);
   for (uint32_t i = 0; i < birth->preserve_fds; i++) inherit((int)(3 + i));

@@ -170,21 +170,23 @@ class DecidedAccess {
 
   add(rule: Rule): void {
     const key = deviceKey(rule.major, rule.minor);
-    this.bits.forEach((bits, index) => {
-      if (rule.types & (1 << index)) bits.set(key, (bits.get(key) ?? 0) | rule.access);
-    });
+    for (let type = 0; type < 2; type++) {
+      const bits = this.bits[type] as Map<number, number>;
+      if (rule.types & (1 << type)) bits.set(key, (bits.get(key) ?? 0) | rule.access);
+    }
   }
 
-  of(rule: Rule): number {
+  of({ types, major, minor }: Rule): number {
     let decided = EVERY_ACCESS;
-    this.bits.forEach((bits, index) => {
-      if (!(rule.types & (1 << index))) return;
-      decided &=
-        (bits.get(deviceKey(rule.major, rule.minor)) ?? 0) |
-        (bits.get(deviceKey(rule.major, ANY)) ?? 0) |
-        (bits.get(deviceKey(ANY, rule.minor)) ?? 0) |
-        (bits.get(deviceKey(ANY, ANY)) ?? 0);
-    });
+    for (let type = 0; type < 2; type++) {
+      if (!(types & (1 << type))) continue;
+      const bits = this.bits[type] as Map<number, number>;
+      let here = bits.get(EVERY_DEVICE) ?? 0;
+      if (minor !== ANY) here |= bits.get(deviceKey(ANY, minor)) ?? 0;
+      if (major !== ANY) here |= bits.get(deviceKey(major, ANY)) ?? 0;
+      if (major !== ANY && minor !== ANY) here |= bits.get(deviceKey(major, minor)) ?? 0;
+      decided &= here;
+    }
     return decided;
   }
 
@@ -192,6 +194,8 @@ class DecidedAccess {
     return this.of({ allow: true, types: EVERY_TYPE, major: ANY, minor: ANY, access: 0 });
   }
 }
+
+const EVERY_DEVICE = deviceKey(ANY, ANY);
 
 function deviceKey(major: number, minor: number): number {
   return (major + 1) * (MAX_MINOR + 2) + minor + 1;

@@ -21,22 +21,16 @@ export type Comparison = keyof typeof jumps;
 /** A place in the program that jumps can name before it is known. */
 export type Label = number;
 
-interface Insn {
-  readonly code: number;
-  readonly dst: number;
-  readonly src: number;
-  readonly off: number;
-  readonly imm: number;
-  readonly target: Label | undefined;
-}
-
 /**
  * A small eBPF assembler: instructions are appended, labels become relative offsets at the end.
  * `w` in a method's name is the 32-bit form, which clears the upper half of the register.
  */
 export class EbpfProgram {
-  private readonly insns: Insn[] = [];
+  /** Two words an instruction: code, registers and offset in the first, the immediate in the second. */
+  private readonly words: number[] = [];
   private readonly places: number[] = [];
+  /** Jumps, as pairs: the index of the instruction, and the label that it goes to. */
+  private readonly jumps: number[] = [];
 
   /** A new label, to be placed once with `place`. */
   label(): Label {
@@ -45,7 +39,7 @@ export class EbpfProgram {
 
   /** The label stands for the next instruction. */
   place(label: Label): void {
-    this.places[label] = this.insns.length;
+    this.places[label] = this.words.length / 2;
   }
 
   /** `dst = *(u32 *)(src + off)` */
@@ -91,17 +85,12 @@ export class EbpfProgram {
    * @throws {TsrunError} if a jump is longer than the 16 bits that an instruction has for it.
    */
   assemble(): Uint8Array {
-    const bytes = new Uint8Array(this.insns.length * INSN_SIZE);
-    const view = new DataView(bytes.buffer);
-    this.insns.forEach((insn, index) => {
-      const at = index * INSN_SIZE;
-      const off = insn.target === undefined ? insn.off : this.offset(insn.target, index);
-      view.setUint8(at, insn.code);
-      view.setUint8(at + 1, insn.dst | (insn.src << 4));
-      view.setInt16(at + 2, off, true);
-      view.setInt32(at + 4, insn.imm, true);
-    });
-    return bytes;
+    const words = new Uint32Array(this.words);
+    for (let i = 0; i < this.jumps.length; i += 2) {
+      const from = this.jumps[i] as number;
+      words[from * 2] = (words[from * 2] as number) | (this.offset(this.jumps[i + 1] as Label, from) << 16);
+    }
+    return new Uint8Array(words.buffer);
   }
 
   private offset(target: Label, from: number): number {
@@ -113,7 +102,8 @@ export class EbpfProgram {
   }
 
   private push(code: number, dst: number, src: number, off: number, imm: number, target?: Label): void {
-    this.insns.push({ code, dst, src, off, imm, target });
+    if (target !== undefined) this.jumps.push(this.words.length / 2, target);
+    this.words.push(code | (dst << 8) | (src << 12) | (off << 16), imm);
   }
 }
 

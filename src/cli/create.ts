@@ -5,6 +5,6 @@ import { runtimeOf } from './runtime-of.ts';
 
 export async function create({ flags, args }: InvocationOf<'create'>, context: Context): Promise<number> {
   const runtime = runtimeOf(context);
-  runtime.create(args.containerId, await createOptions(flags, args.containerId));
+  await runtime.create(args.containerId, await createOptions(flags, args.containerId));
   return 0;
 }

@@ -4,8 +4,8 @@ import type { InvocationOf } from './args.ts';
 import type { Context } from './main.ts';
 import { runtimeOf } from './runtime-of.ts';
 
-export function explain({ flags, args }: InvocationOf<'explain'>, context: Context): number {
-  const plan = runtimeOf(context).explain({
+export async function explain({ flags, args }: InvocationOf<'explain'>, context: Context): Promise<number> {
+  const plan = await runtimeOf(context).explain({
     bundle: args.bundle ?? flags.bundle ?? '.',
     config: 'config.json',
     noPivot: false,

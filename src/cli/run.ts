@@ -12,7 +12,7 @@ export async function run({ flags, args }: InvocationOf<'run'>, context: Context
   const bundle = flags.bundle === undefined && isDirectory(args.containerId) ? args.containerId : undefined;
   const id = bundle === undefined ? args.containerId : runtime.freeId(nameOf(bundle));
   const options = await createOptions(flags, id, bundle ?? flags.bundle);
-  return runtime.run(id, { ...options, detach: flags.detach, keep: flags.keep, subreaper: !flags.noSubreaper });
+  return await runtime.run(id, { ...options, detach: flags.detach, keep: flags.keep, subreaper: !flags.noSubreaper });
 }
 
 /** `run bundle/`: what has a slash, or is . or .., cannot be an id and is taken for a bundle. */

@@ -132,7 +132,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     const meaning = meaningOf(option);
     if (meaning === undefined) {
       // Names and values of the file system's own; several may stand in one string.
-      for (const part of option.split(',')) if (part !== '') data.push(part);
+      if (!option.includes(',')) data.push(option);
+      else for (const part of option.split(',')) if (part !== '') data.push(part);
       continue;
     }
     if (meaning.bind !== undefined) bind = meaning.bind;

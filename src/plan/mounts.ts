@@ -29,9 +29,7 @@ const replaceable = new Set([
 export function planMounts(spec: Spec, request: PlanRequest, cgroup: string | undefined, namespaces: NamespacePlan): InitStep[] {
   const mounts = spec.mounts ?? [];
   if (!namespaces.hasMount) refuseMounts(spec);
-  return mounts.flatMap((mount, index) =>
-    planMount(mount, `/mounts/${index}`, request, cgroup, namespaces).map((step) => ({ ...step, about: mount.destination })),
-  );
+  return mounts.flatMap((mount, index) => planMount(mount, `/mounts/${index}`, request, cgroup, namespaces));
 }
 
 /** Without a mount namespace each of these would be a mount of the host's. */
@@ -57,18 +55,17 @@ function refuseMounts(spec: Spec): void {
 
 /** The pointer of a /dev that is to be read-only: it is made so only after its devices are. */
 export function readonlyDev(spec: Spec): string | undefined {
-  const index = (spec.mounts ?? []).findIndex((mount) => isLateDev(mount, parseMountOptions(mount.options ?? [])));
+  const index = (spec.mounts ?? []).findIndex((mount) => isDev(mount) && isLate(parseMountOptions(mount.options ?? [])));
   return index < 0 ? undefined : `/mounts/${index}/options`;
 }
 
-const isLateDev = (mount: Mount, options: MountOptions): boolean =>
-  cleanPath(mount.destination) === '/dev' && options.bind === undefined && (options.single.set & MOUNT_ATTR_RDONLY) !== 0;
+const isDev = (mount: Mount): boolean => cleanPath(mount.destination) === '/dev';
+
+const isLate = (options: MountOptions): boolean => options.bind === undefined && (options.single.set & MOUNT_ATTR_RDONLY) !== 0;
 
 /** True where the configuration brings a /dev of its own, which is then left as it is. */
 export const bindsDev = (spec: Spec): boolean =>
-  (spec.mounts ?? []).some(
-    (mount) => cleanPath(mount.destination) === '/dev' && parseMountOptions(mount.options ?? []).bind !== undefined,
-  );
+  (spec.mounts ?? []).some((mount) => isDev(mount) && parseMountOptions(mount.options ?? []).bind !== undefined);
 
 function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: string | undefined, namespaces: NamespacePlan): InitStep[] {
   const options = parseMountOptions(mount.options ?? []);
@@ -79,12 +76,12 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
     ]);
   }
   if (options.again) return planRemount(target, options, `${from}/options`);
-  const isDev = isLateDev(mount, options);
-  const source = sourceOf(mount, options, from, request, cgroup, namespaces, isDev);
+  const late = target === '/dev' && isLate(options);
+  const source = sourceOf(mount, options, from, request, cgroup, namespaces, late);
   const steps: InitStep[] = [source.step];
   const change = (part: Change, recursive: number) => {
     if (part.set === 0 && part.clear === 0) return;
-    steps.push({ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, from: `${from}/options`, why: 'before it can be seen at its place' });
+    steps.push({ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, from: `${from}/options`, why: 'before it can be seen at its place', about: mount.destination });
   };
   if (source.bound) {
     change(options.single, 0);
@@ -95,7 +92,7 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
     target,
     ordinary: mount.type === 'proc' || mount.type === 'sysfs' ? 1 : 0,
     proc: target === '/proc' ? PROC_ITSELF : replaceable.has(target) ? PROC_FILE : PROC_OUTSIDE,
-    keep: isDev ? SLOT_DEV : SLOT_MOUNT,
+    keep: late ? SLOT_DEV : SLOT_MOUNT,
     from: `${from}/destination`,
     why: 'at its place in the root, which is resolved inside the root and used once',
   });
@@ -109,17 +106,18 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
       recursive: recursive ? 1 : 0,
       from: `${from}/options`,
       why: 'how mounts below it travel (mount_namespaces(7))',
+      about: mount.destination,
     });
   }
   if (options.remount !== 0) {
-    steps.push({ op: 'remount', flags: options.remount, from: `${from}/options`, why: 'a superblock flag that only mount(2) can set' });
+    steps.push({ op: 'remount', flags: options.remount, from: `${from}/options`, why: 'a superblock flag that only mount(2) can set', about: mount.destination });
   }
   return steps;
 }
 
 /** mount(2) with MS_REMOUNT: a bind changes the mount alone, another the file system too. */
 function planRemount(target: string, options: MountOptions, from: string): InitStep[] {
-  const reason = { from, why: 'changes the mount that is there' };
+  const reason = { from, why: 'changes the mount that is there', about: target };
   const change = (part: Change, recursive: number): InitStep[] =>
     part.set === 0 && part.clear === 0 ? [] : [{ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, ...reason }];
   return [
@@ -142,7 +140,7 @@ function sourceOf(
   request: PlanRequest,
   cgroup: string | undefined,
   namespaces: NamespacePlan,
-  isDev: boolean,
+  late: boolean,
 ): Source {
   const type = mount.type ?? '';
   if (options.bind !== undefined) {
@@ -150,11 +148,11 @@ function sourceOf(
       throw new ConfigError('config.json', [{ pointer: `${from}/source`, expected: 'a path to bind', found: 'nothing' }]);
     }
     const source = mount.source.startsWith('/') ? mount.source : `${request.bundle}/${mount.source}`;
-    return bind(source, options.bind === 'rbind', `${from}/source`);
+    return bind(mount, source, options.bind === 'rbind', `${from}/source`);
   }
   const isCgroup = type === 'cgroup' || type === 'cgroup2';
   // Without a cgroup namespace a new cgroup2 mount would show the host's whole hierarchy.
-  if (isCgroup && !namespaces.newCgroup && cgroup !== undefined) return bind(cgroup, false, from);
+  if (isCgroup && !namespaces.newCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
   const attributes = options.single.set | options.tree.set;
   return {
     bound: false,
@@ -162,17 +160,18 @@ function sourceOf(
       op: 'mount',
       source: mount.source ?? type,
       fstype: isCgroup ? 'cgroup2' : type,
-      options: isCgroup ? [] : isDev ? options.data.filter((option) => option !== 'ro') : options.data,
-      attributes: isDev ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
+      options: isCgroup ? [] : late ? options.data.filter((option) => option !== 'ro') : options.data,
+      attributes: late ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
       from,
       why: whyOf(type),
+      about: mount.destination,
     },
   };
 }
 
-const bind = (source: string, recursive: boolean, from: string): Source => ({
+const bind = (mount: Mount, source: string, recursive: boolean, from: string): Source => ({
   bound: true,
-  step: { op: 'bind', source, recursive: recursive ? 1 : 0, from, why: 'shares a file or directory of the host' },
+  step: { op: 'bind', source, recursive: recursive ? 1 : 0, from, why: 'shares a file or directory of the host', about: mount.destination },
 });
 
 function whyOf(type: string): string {
