@@ -97,8 +97,16 @@ export const steps = {
   },
   run_hook: {
     on: 'both',
-    doc: 'Runs a hook with the state on its standard input; the pid (0: of what launch started, or init\'s own) stands between head and tail.',
-    fields: { path: 'str', args: 'strs', env: 'strs', timeout_ms: 'u32', pid: 'u32', state_head: 'str', state_tail: 'str' },
+    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail.",
+    fields: {
+      path: 'str',
+      args: 'strs',
+      env: 'strs',
+      timeout_ms: 'u32',
+      pid: 'u32',
+      state_head: 'str',
+      state_tail: 'str',
+    },
   },
   // --- init ------------------------------------------------------------------------------------------------------
   open_tree: {
@@ -128,13 +136,13 @@ export const steps = {
   },
   fork: {
     on: 'init',
-    doc: 'Makes the container process, as a child of init\'s own parent, inside the joined or new pid namespace. clone(2)',
+    doc: "Makes the container process, as a child of init's own parent, inside the joined or new pid namespace. clone(2)",
     fields: {},
   },
-  new_session: { on: 'init', doc: 'Leaves the caller\'s session and terminal. setsid(2)', fields: {} },
+  new_session: { on: 'init', doc: "Leaves the caller's session and terminal. setsid(2)", fields: {} },
   join_keyring: {
     on: 'init',
-    doc: 'Joins a session keyring of its own, so that the caller\'s keys stay outside. keyctl(2)',
+    doc: "Joins a session keyring of its own, so that the caller's keys stay outside. keyctl(2)",
     fields: { name: 'str' },
   },
   bring_up_loopback: { on: 'init', doc: 'Brings up lo in the new network namespace. netdevice(7)', fields: {} },
@@ -195,7 +203,7 @@ export const steps = {
   },
   make_device: {
     on: 'init',
-    doc: 'Makes a device node inside the root, or binds the host\'s where mknod(2) is not permitted.',
+    doc: "Makes a device node inside the root, or binds the host's where mknod(2) is not permitted.",
     fields: { path: 'str', mode: 'u32', major: 'u32', minor: 'u32', uid: 'u32', gid: 'u32', bind: 'u32' },
   },
   make_link: {
@@ -205,7 +213,7 @@ export const steps = {
   },
   open_console: {
     on: 'init',
-    doc: 'Allocates a pseudoterminal of the container\'s devpts and sends its master to the host side. pty(7)',
+    doc: "Allocates a pseudoterminal of the container's devpts and sends its master to the host side. pty(7)",
     fields: { columns: 'u32', rows: 'u32', uid: 'u32' },
   },
   mount_console: {
@@ -223,16 +231,32 @@ export const steps = {
     doc: 'Hides a path inside the root: a file below /dev/null, a directory below an empty read-only tmpfs.',
     fields: { path: 'str' },
   },
-  pivot_root: { on: 'init', doc: 'Makes the root the root of the mount namespace and drops the old one. pivot_root(2)', fields: {} },
+  pivot_root: {
+    on: 'init',
+    doc: 'Makes the root the root of the mount namespace and drops the old one. pivot_root(2)',
+    fields: {},
+  },
   detach_mount: {
     on: 'init',
     doc: 'Unmounts a full procfs or sysfs of the host before the root is moved over it. umount2(2)',
     fields: { path: 'str' },
   },
-  move_root: { on: 'init', doc: 'Moves the root over / and enters it, where pivot_root cannot work. move_mount(2), chroot(2)', fields: {} },
-  change_root: { on: 'init', doc: 'Enters the root without a mount namespace of its own. chroot(2)', fields: { path: 'str' } },
+  move_root: {
+    on: 'init',
+    doc: 'Moves the root over / and enters it, where pivot_root cannot work. move_mount(2), chroot(2)',
+    fields: {},
+  },
+  change_root: {
+    on: 'init',
+    doc: 'Enters the root without a mount namespace of its own. chroot(2)',
+    fields: { path: 'str' },
+  },
   set_hostname: { on: 'init', doc: 'Sets the host name of the UTS namespace. sethostname(2)', fields: { name: 'str' } },
-  set_domainname: { on: 'init', doc: 'Sets the NIS domain name of the UTS namespace. setdomainname(2)', fields: { name: 'str' } },
+  set_domainname: {
+    on: 'init',
+    doc: 'Sets the NIS domain name of the UTS namespace. setdomainname(2)',
+    fields: { name: 'str' },
+  },
   open_proc: {
     on: 'init',
     doc: 'Opens a procfs of its own that no path of the container can cover. fsopen(2)',
@@ -248,12 +272,20 @@ export const steps = {
     doc: 'Closes every descriptor that neither the container nor init needs any more. close_range(2)',
     fields: { preserve_fds: 'u32' },
   },
-  use_console: { on: 'init', doc: 'Makes the pseudoterminal standard input, output and error, and controlling terminal. tty_ioctl(4)', fields: {} },
-  own_stdio: { on: 'init', doc: 'Gives standard input, output and error to the container\'s user. fchown(2)', fields: { uid: 'u32' } },
+  use_console: {
+    on: 'init',
+    doc: 'Makes the pseudoterminal standard input, output and error, and controlling terminal. tty_ioctl(4)',
+    fields: {},
+  },
+  own_stdio: {
+    on: 'init',
+    doc: "Gives standard input, output and error to the container's user. fchown(2)",
+    fields: { uid: 'u32' },
+  },
   no_new_privileges: { on: 'init', doc: 'From here on execve(2) grants no privileges. prctl(2)', fields: {} },
   change_dir: {
     on: 'init',
-    doc: 'Enters the working directory; may be left for later where only the container\'s user has access. chdir(2)',
+    doc: "Enters the working directory; may be left for later where only the container's user has access. chdir(2)",
     fields: { path: 'str', last: 'u32' },
   },
   drop_bounding: {
@@ -273,17 +305,17 @@ export const steps = {
   },
   find_executable: {
     on: 'init',
-    doc: 'Finds the program along the container\'s PATH. execve(2)',
+    doc: "Finds the program along the container's PATH. execve(2)",
     fields: { name: 'str', path: 'str' },
   },
   await_start: {
     on: 'init',
-    doc: 'Waits at the gate until start connects, or in the foreground for the host side\'s word.',
+    doc: "Waits at the gate until start connects, or in the foreground for the host side's word.",
     fields: {},
   },
   exec: {
     on: 'init',
-    doc: 'Becomes the container\'s program. The last of env is HOME where find_home. execve(2)',
+    doc: "Becomes the container's program. The last of env is HOME where find_home. execve(2)",
     fields: { args: 'strs', env: 'strs', find_home: 'u32', uid: 'u32' },
   },
 };

@@ -7,26 +7,54 @@
 
 export const sys = {
   // --- files -----------------------------------------------------------------------------------------------------
-  open: { args: { path: 'str', flags: 'u32', mode: 'u32' }, result: 'num', doc: 'open(2), always O_CLOEXEC. A descriptor.' },
+  open: {
+    args: { path: 'str', flags: 'u32', mode: 'u32' },
+    result: 'num',
+    doc: 'open(2), always O_CLOEXEC. A descriptor.',
+  },
   close: { args: { fd: 'i32' }, result: 'void', doc: 'close(2)' },
   read: { args: { fd: 'i32', most: 'u32' }, result: 'bytes', doc: 'read(2); empty at the end of the file.' },
   write: { args: { fd: 'i32', bytes: 'bytes' }, result: 'num', doc: 'write(2). Bytes written.' },
-  writeText: { args: { fd: 'i32', text: 'str' }, result: 'void', doc: 'Writes all of a text, whatever the number of write(2) calls.' },
-  readFile: { args: { path: 'str', most: 'u32' }, result: 'str', doc: 'A whole text file; EFBIG above `most` bytes, EILSEQ unless it is UTF-8.' },
+  writeText: {
+    args: { fd: 'i32', text: 'str' },
+    result: 'void',
+    doc: 'Writes all of a text, whatever the number of write(2) calls.',
+  },
+  readFile: {
+    args: { path: 'str', most: 'u32' },
+    result: 'str',
+    doc: 'A whole text file; EFBIG above `most` bytes, EILSEQ unless it is UTF-8.',
+  },
   writeFile: {
     args: { path: 'str', text: 'str', mode: 'u32' },
     result: 'void',
     doc: 'Puts a file in place at once: written beside it, then rename(2).',
   },
-  createFile: { args: { path: 'str', text: 'str', mode: 'u32' }, result: 'void', doc: 'Writes a new file; EEXIST if there is one. O_EXCL in open(2)' },
-  appendFile: { args: { path: 'str', text: 'str' }, result: 'void', doc: 'Adds to a file in one write(2), made 0644 if missing.' },
+  createFile: {
+    args: { path: 'str', text: 'str', mode: 'u32' },
+    result: 'void',
+    doc: 'Writes a new file; EEXIST if there is one. O_EXCL in open(2)',
+  },
+  appendFile: {
+    args: { path: 'str', text: 'str' },
+    result: 'void',
+    doc: 'Adds to a file in one write(2), made 0644 if missing.',
+  },
   makeDir: { args: { path: 'str', mode: 'u32' }, result: 'void', doc: 'mkdir(2)' },
   removeDir: { args: { path: 'str' }, result: 'void', doc: 'rmdir(2)' },
   removeFile: { args: { path: 'str' }, result: 'void', doc: 'unlink(2)' },
   rename: { args: { from: 'str', to: 'str' }, result: 'void', doc: 'rename(2)' },
-  readDir: { args: { path: 'str' }, result: 'strs', doc: 'The names in a directory but . and .., unordered. getdents64(2)' },
+  readDir: {
+    args: { path: 'str' },
+    result: 'strs',
+    doc: 'The names in a directory but . and .., unordered. getdents64(2)',
+  },
   realPath: { args: { path: 'str' }, result: 'str', doc: 'The absolute path without symbolic links. realpath(3)' },
-  stat: { args: { path: 'str' }, result: 'nums', doc: '[mode, uid, inode, major, minor] of what a path leads to. stat(2)' },
+  stat: {
+    args: { path: 'str' },
+    result: 'nums',
+    doc: '[mode, uid, inode, major, minor] of what a path leads to. stat(2)',
+  },
   lock: { args: { fd: 'i32', operation: 'u32' }, result: 'void', doc: 'flock(2), going on after signals.' },
   isOpen: { args: { fd: 'i32' }, result: 'num', doc: '1 where the descriptor is open, else 0. F_GETFD in fcntl(2)' },
   // --- this process ----------------------------------------------------------------------------------------------
@@ -37,34 +65,78 @@ export const sys = {
   groupId: { args: {}, result: 'num', doc: 'The effective gid. getegid(2)' },
   processId: { args: {}, result: 'num', doc: 'getpid(2)' },
   kernel: { args: {}, result: 'strs', doc: '[sysname, release, machine]. uname(2)' },
-  clock: { args: {}, result: 'nums', doc: '[seconds, nanoseconds] since 1970, and [seconds, nanoseconds] since boot behind them. clock_gettime(2)' },
-  capabilities: { args: {}, result: 'nums', doc: '[permitted, bounding, highest]: two masks, and the highest capability the kernel knows. capget(2)' },
-  setSubreaper: { args: {}, result: 'void', doc: 'Orphaned descendants come to this process. PR_SET_CHILD_SUBREAPER in prctl(2)' },
+  clock: {
+    args: {},
+    result: 'nums',
+    doc: '[seconds, nanoseconds] since 1970, and [seconds, nanoseconds] since boot behind them. clock_gettime(2)',
+  },
+  capabilities: {
+    args: {},
+    result: 'nums',
+    doc: '[permitted, bounding, highest]: two masks, and the highest capability the kernel knows. capget(2)',
+  },
+  setSubreaper: {
+    args: {},
+    result: 'void',
+    doc: 'Orphaned descendants come to this process. PR_SET_CHILD_SUBREAPER in prctl(2)',
+  },
   exit: { args: { code: 'i32' }, result: 'void', doc: 'Ends the process at once. _exit(2)' },
   // --- other processes -------------------------------------------------------------------------------------------
   pidfdOpen: { args: { pid: 'i32' }, result: 'num', doc: 'pidfd_open(2)' },
   pidfdSignal: { args: { fd: 'i32', signal: 'i32' }, result: 'void', doc: 'pidfd_send_signal(2)' },
-  wait: { args: { pid: 'i32', options: 'u32' }, result: 'nums', doc: '[pid, status] as wait4(2) gives them; pid 0 with WNOHANG and nothing to reap.' },
-  nextChild: { args: {}, result: 'num', doc: 'The pid of a child that has ended and is not yet reaped, 0 if there is none. WNOWAIT in waitid(2)' },
+  wait: {
+    args: { pid: 'i32', options: 'u32' },
+    result: 'nums',
+    doc: '[pid, status] as wait4(2) gives them; pid 0 with WNOHANG and nothing to reap.',
+  },
+  nextChild: {
+    args: {},
+    result: 'num',
+    doc: 'The pid of a child that has ended and is not yet reaped, 0 if there is none. WNOWAIT in waitid(2)',
+  },
   // --- waiting ---------------------------------------------------------------------------------------------------
   catchSignals: {
     args: {},
     result: 'num',
     doc: 'Every signal that can be caught comes out of the returned descriptor as one byte, its number. sigaction(2)',
   },
-  poll: { args: { fds: 'words', timeout: 'i32' }, result: 'nums', doc: 'poll(2): pairs of fd and events in, revents out; [] after the time or a signal.' },
+  poll: {
+    args: { fds: 'words', timeout: 'i32' },
+    result: 'nums',
+    doc: 'poll(2): pairs of fd and events in, revents out; [] after the time or a signal.',
+  },
   // --- sockets and terminals -------------------------------------------------------------------------------------
   connect: { args: { path: 'str' }, result: 'num', doc: 'A stream socket connected to a path of any length. unix(7)' },
-  sendDescriptor: { args: { socket: 'i32', fd: 'i32', text: 'str' }, result: 'void', doc: 'Sends text with a descriptor. SCM_RIGHTS in unix(7)' },
+  sendDescriptor: {
+    args: { socket: 'i32', fd: 'i32', text: 'str' },
+    result: 'void',
+    doc: 'Sends text with a descriptor. SCM_RIGHTS in unix(7)',
+  },
   isTerminal: { args: { fd: 'i32' }, result: 'num', doc: '1 for a terminal, else 0. isatty(3)' },
-  rawTerminal: { args: { fd: 'i32' }, result: 'bytes', doc: 'Sets a terminal to raw mode. Its former state. termios(3)' },
+  rawTerminal: {
+    args: { fd: 'i32' },
+    result: 'bytes',
+    doc: 'Sets a terminal to raw mode. Its former state. termios(3)',
+  },
   restoreTerminal: { args: { fd: 'i32', state: 'bytes' }, result: 'void', doc: 'Sets back what rawTerminal gave.' },
   windowSize: { args: { fd: 'i32' }, result: 'nums', doc: '[rows, columns] of a terminal. TIOCGWINSZ in tty_ioctl(4)' },
-  setWindowSize: { args: { fd: 'i32', rows: 'u32', columns: 'u32' }, result: 'void', doc: 'TIOCSWINSZ in tty_ioctl(4)' },
+  setWindowSize: {
+    args: { fd: 'i32', rows: 'u32', columns: 'u32' },
+    result: 'void',
+    doc: 'TIOCSWINSZ in tty_ioctl(4)',
+  },
   setNonBlocking: { args: { fd: 'i32' }, result: 'void', doc: 'O_NONBLOCK in fcntl(2)' },
   // --- plans -----------------------------------------------------------------------------------------------------
   execute: {
-    args: { words: 'words', pool: 'str0', blob: 'bytes', initWords: 'words', initPool: 'str0', initBlob: 'bytes', traced: 'u32' },
+    args: {
+      words: 'words',
+      pool: 'str0',
+      blob: 'bytes',
+      initWords: 'words',
+      initPool: 'str0',
+      initBlob: 'bytes',
+      traced: 'u32',
+    },
     result: 'bytes',
     doc: 'Runs a host program, and the init program in the process that its launch step starts. The report; see src/execute/report.ts.',
   },

@@ -32,21 +32,30 @@ function compileTypeScript() {
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version;
   let commit = 'unknown';
   try {
-    commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     // a source tree without its history: the version alone has to do
   }
   const text = `export const version = '${version}';\nexport const commit = '${commit}';\n`;
-  if (!existsSync('src/version.gen.ts') || readFileSync('src/version.gen.ts', 'utf8') !== text) writeFileSync('src/version.gen.ts', text);
+  if (!existsSync('src/version.gen.ts') || readFileSync('src/version.gen.ts', 'utf8') !== text)
+    writeFileSync('src/version.gen.ts', text);
   run('node_modules/.bin/tsc', '-p', '.');
 }
 
 function configure(quickjs) {
-  const gyp = process.env.npm_config_node_gyp ?? join(execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim(), 'npm/node_modules/node-gyp/bin/node-gyp.js');
+  const gyp =
+    process.env.npm_config_node_gyp ??
+    join(execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim(), 'npm/node_modules/node-gyp/bin/node-gyp.js');
   const prefix = join(process.execPath, '../..');
   const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
-  const defines = quickjs === undefined ? [] : ['--', `-Dquickjs_include=${quickjs.include}`, `-Dquickjs_lib=${quickjs.lib}`];
-  execFileSync(process.execPath, [gyp, 'configure', '--silent', ...headers, ...defines], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const defines =
+    quickjs === undefined ? [] : ['--', `-Dquickjs_include=${quickjs.include}`, `-Dquickjs_lib=${quickjs.lib}`];
+  execFileSync(process.execPath, [gyp, 'configure', '--silent', ...headers, ...defines], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 const make = (...targets) => run('make', '--no-print-directory', '-s', '-C', 'build', 'BUILDTYPE=Release', ...targets);
@@ -67,8 +76,14 @@ async function bundle() {
     logLevel: 'warning',
   });
   const names = readdirSync('build/bundle').sort((a, b) => Number(b === 'tsrun.js') - Number(a === 'tsrun.js'));
-  for (const name of names) run('build/Release/tsrun-compile', name, join('build/bundle', name), join('build/bundle', `${name}.qbc`));
-  node('scripts/embed.mjs', '--table', 'native/gen/modules.gen.S', ...names.map((name) => `${name}=build/bundle/${name}.qbc`));
+  for (const name of names)
+    run('build/Release/tsrun-compile', name, join('build/bundle', name), join('build/bundle', `${name}.qbc`));
+  node(
+    'scripts/embed.mjs',
+    '--table',
+    'native/gen/modules.gen.S',
+    ...names.map((name) => `${name}=build/bundle/${name}.qbc`),
+  );
 }
 
 node('scripts/generate.mjs');

@@ -12,21 +12,22 @@ const base = ['errors.ts', 'linux'];
 /** For each layer, the layers that it may import; itself it always may. In the order of the road from bundle to process. */
 const layers = {
   'errors.ts': ['linux'],
+  'version.gen.ts': [],
   linux: ['errors.ts'],
   spec: [...base],
   bundle: [...base, 'spec'],
   cgroup: [...base, 'spec'],
   seccomp: [...base, 'spec'],
   plan: [...base, 'spec', 'cgroup', 'seccomp'],
-  execute: [...base, 'cgroup', 'plan'],
-  state: [...base, 'spec'],
-  explain: [...base, 'plan'],
-  'runtime.ts': [...base, 'spec', 'bundle', 'cgroup', 'seccomp', 'plan', 'execute', 'state', 'explain'],
-  cli: [...base, 'runtime.ts'],
-  'index.ts': [...base, 'runtime.ts', 'spec', 'plan', 'explain', 'state'],
-  'cli.ts': [...base, 'cli', 'runtime.ts'],
-  'main.ts': [...base, 'cli', 'runtime.ts'],
-  node: [...base, 'cli', 'runtime.ts'],
+  execute: [...base, 'spec', 'cgroup', 'plan'],
+  state: [...base, 'spec', 'bundle', 'plan', 'execute'],
+  explain: [...base, 'cgroup', 'plan', 'execute'],
+  'compiler.ts': [...base, 'bundle', 'plan', 'execute'],
+  'runtime.ts': [...base, 'bundle', 'plan', 'execute', 'state', 'compiler.ts'],
+  cli: [...base, 'spec', 'explain', 'runtime.ts', 'version.gen.ts'],
+  node: [],
+  'index.ts': [...base, 'plan', 'state', 'runtime.ts', 'node'],
+  'cli.ts': [...base, 'cli', 'node'],
 };
 
 /** Layers that compute and never ask: no road of imports leads from them to the kernel's door. */
@@ -34,7 +35,7 @@ const pure = ['spec', 'seccomp', 'plan'];
 const door = 'linux/sys.ts';
 
 /** Layers that may take the types of any other: an interface of the command line shows what the runtime returns. */
-const mayTakeTypes = ['cli', 'cli.ts', 'main.ts', 'index.ts', 'node'];
+const mayTakeTypes = ['cli', 'index.ts'];
 
 /** The only folder that knows which engine it runs on. */
 const knowsNode = 'node';

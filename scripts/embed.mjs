@@ -23,7 +23,4 @@ const lines = table
   ? `${names.join('')}\t.section .data.rel.ro,"aw"\n\t.balign 8\n\t.globl modules\nmodules:\n${rows.join('')}\t.quad 0, 0, 0\n`
   : '';
 
-writeFileSync(
-  out,
-  `\t.section .rodata\n${embedded.join('')}${lines}\t.section .note.GNU-stack,"",%progbits\n`,
-);
+writeFileSync(out, `\t.section .rodata\n${embedded.join('')}${lines}\t.section .note.GNU-stack,"",%progbits\n`);

@@ -173,8 +173,12 @@ const putField = {
   i32: (field) => ({ words: `step.${field}` }),
   str: (field) => ({ strings: `step.${field}` }),
   u64: (field) => ({ code: `putLong(words, step.${field});` }),
-  strs: (field) => ({ code: `words.push(step.${field}.length);\n    for (const item of step.${field}) strings.push(item);` }),
-  u32s: (field) => ({ code: `words.push(step.${field}.length);\n    for (const item of step.${field}) words.push(item);` }),
+  strs: (field) => ({
+    code: `words.push(step.${field}.length);\n    for (const item of step.${field}) strings.push(item);`,
+  }),
+  u32s: (field) => ({
+    code: `words.push(step.${field}.length);\n    for (const item of step.${field}) words.push(item);`,
+  }),
   bytes: (field) => ({ code: `words.push(step.${field}.length);\n    blobs.push(step.${field});` }),
 };
 
@@ -237,7 +241,14 @@ const sysArgs = {
   bytes: { c: 'struct sys_in', ts: 'Uint8Array' },
   words: { c: 'struct sys_in', ts: 'Uint32Array' },
 };
-const sysResults = { void: 'void', num: 'number', str: 'string', bytes: 'Uint8Array', strs: 'string[]', nums: 'number[]' };
+const sysResults = {
+  void: 'void',
+  num: 'number',
+  str: 'string',
+  bytes: 'Uint8Array',
+  strs: 'string[]',
+  nums: 'number[]',
+};
 
 const entries = Object.entries(sys);
 const returnsOut = (result) => result !== 'void' && result !== 'num';

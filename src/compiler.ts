@@ -12,5 +12,9 @@ export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preser
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, cgroups: boolean): Plan {
   const { noPivot, noNewKeyring, preserveFds, gate } = options;
   const facts = readHostFacts({ cgroups, kernelMounts: noPivot });
-  return compile(bundle.spec, { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds }, facts);
+  return compile(
+    bundle.spec,
+    { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds },
+    facts,
+  );
 }

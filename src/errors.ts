@@ -77,7 +77,9 @@ interface FailingStep {
 /** A step of the plan that the kernel, or a hook, refused. Names step, system call, errno, field, and a hint where one is known. */
 export function stepError(step: FailingStep | undefined, failed: FailedStep): TsrunError {
   if (step === undefined || failed.broken) {
-    return new TsrunError(`internal error: the plan was not understood at step ${JSON.stringify(step?.op)} (${errnoName(failed.errno)})`);
+    return new TsrunError(
+      `internal error: the plan was not understood at step ${JSON.stringify(step?.op)} (${errnoName(failed.errno)})`,
+    );
   }
   const field = step.from === '' ? '' : ` (${step.from} in config.json)`;
   const hint = hintFor(step.op, failed);
@@ -91,8 +93,10 @@ function wordStep({ op, about: place }: FailingStep, failed: FailedStep): string
     const reason = errno === 2 ? 'executable file not found in $PATH' : errnoText(errno);
     return `unable to start container process: exec: "${object}": ${reason}`;
   }
-  if (op === 'findExecutable') return `unable to start container process: exec: "${object}": stat ${object}: ${errnoText(errno)}`;
-  if (op === 'exec') return `unable to start container process: exec ${object}: ${errnoText(errno)} (${errnoName(errno)})`;
+  if (op === 'findExecutable')
+    return `unable to start container process: exec: "${object}": stat ${object}: ${errnoText(errno)}`;
+  if (op === 'exec')
+    return `unable to start container process: exec ${object}: ${errnoText(errno)} (${errnoName(errno)})`;
   if (call === 'hook') return `hook ${object} ${wordHook(failed)}${message === '' ? '' : `: ${message}`}`;
   const said = message === '' ? '' : `: ${message}`;
   const about = object === '' ? call : `${call} ${object}`;
@@ -114,38 +118,55 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
       ? 'sysfs needs a network namespace of the same user namespace: add {"type": "network"} to linux.namespaces, or bind-mount /sys'
       : 'the user namespace does not own the namespace that this file system shows';
   }
-  if (op === 'mount' && name === 'EPERM' && object === 'sysfs') return 'add {"type": "network"} to linux.namespaces, or bind-mount /sys';
+  if (op === 'mount' && name === 'EPERM' && object === 'sysfs')
+    return 'add {"type": "network"} to linux.namespaces, or bind-mount /sys';
   if (op === 'mount' && name === 'ENODEV') return `this kernel has no file system "${object}"`;
-  if (op === 'mount' && name === 'EINVAL' && message === '') return 'the file system does not know this option, or not this value';
-  if (op === 'attachMount' && (name === 'ELOOP' || name === 'ENOTDIR')) return 'proc and sysfs must be mounted on ordinary directory, and no mount point may be a link that leads nowhere';
-  if (op === 'attachMount' && call === 'statfs') return 'only a procfs may be mounted on /proc, and inside it only over a few files that show limits';
-  if (op === 'attachMount' && name === 'EROFS') return 'make the mount point in the image, or the root file system writable';
+  if (op === 'mount' && name === 'EINVAL' && message === '')
+    return 'the file system does not know this option, or not this value';
+  if (op === 'attachMount' && (name === 'ELOOP' || name === 'ENOTDIR'))
+    return 'proc and sysfs must be mounted on ordinary directory, and no mount point may be a link that leads nowhere';
+  if (op === 'attachMount' && call === 'statfs')
+    return 'only a procfs may be mounted on /proc, and inside it only over a few files that show limits';
+  if (op === 'attachMount' && name === 'EROFS')
+    return 'make the mount point in the image, or the root file system writable';
   if (op === 'pivotRoot' && name === 'EINVAL') return 'on a ramdisk use --no-pivot';
-  if (op === 'openCgroup' && name === 'EBUSY') return 'processes are in this cgroup already: give another linux.cgroupsPath';
+  if (op === 'openCgroup' && name === 'EBUSY')
+    return 'processes are in this cgroup already: give another linux.cgroupsPath';
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'EBUSY') {
     return 'processes are in this parent cgroup, so it cannot hand on controllers (no internal processes rule)';
   }
-  if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT') return 'the parent cgroup does not have one of these controllers';
+  if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
+    return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
-  if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS')) return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
+  if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS'))
+    return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
   if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';
   if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
-  if (op === 'awaitInit' && name === 'EPIPE') return 'init was killed while it made the container, perhaps for want of memory: is the memory limit too low?';
+  if (op === 'awaitInit' && name === 'EPIPE')
+    return 'init was killed while it made the container, perhaps for want of memory: is the memory limit too low?';
   if (call === 'unshare' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
   if (call === 'clone3' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
-  if (call === 'setgroups' || call === 'setresuid' || call === 'setresgid') return name === 'EINVAL' ? 'the id has no mapping in the user namespace' : undefined;
+  if (call === 'setgroups' || call === 'setresuid' || call === 'setresgid')
+    return name === 'EINVAL' ? 'the id has no mapping in the user namespace' : undefined;
   return undefined;
 }
 
 /** A call of the runtime's own, outside of any plan. `doing` says what it was for. */
-export function sysError(doing: string, error: { readonly syscall: string; readonly errno: number; readonly path: string }): TsrunError {
+export function sysError(
+  doing: string,
+  error: { readonly syscall: string; readonly errno: number; readonly path: string },
+): TsrunError {
   const about = error.path === '' ? error.syscall : `${error.syscall} ${error.path}`;
   return new TsrunError(`${doing}: ${about}: ${errnoText(error.errno)} (${errnoName(error.errno)})`);
 }
 
 // Phrases that engines look for; the words before the colon are for people.
-export const noSuchContainer = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container does not exist`);
-export const idInUse = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container with given ID already exists`);
+export const noSuchContainer = (id: string) =>
+  new TsrunError(`container ${JSON.stringify(id)}: container does not exist`);
+export const idInUse = (id: string) =>
+  new TsrunError(`container ${JSON.stringify(id)}: container with given ID already exists`);
 export const notRunning = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container not running`);
 export const badId = (id: string) =>
-  new TsrunError(`invalid container ID format: ${JSON.stringify(id.slice(0, 80))} (letters, digits and _+.- are allowed, up to 255, not first a dot)`);
+  new TsrunError(
+    `invalid container ID format: ${JSON.stringify(id.slice(0, 80))} (letters, digits and _+.- are allowed, up to 255, not first a dot)`,
+  );

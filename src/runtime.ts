@@ -6,8 +6,8 @@ import { execute, failure, type Observer, runHostSteps } from './execute/execute
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
 import { connectGate, readAfterGate } from './execute/gate.ts';
-import { killAndWait, processesOf, signalProcess } from './execute/processes.ts';
-import { completeRecord, draftRecord } from './execute/record.ts';
+import { killAndWait, processesOf, signalProcess } from './state/processes.ts';
+import { completeRecord, draftRecord } from './state/record.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys } from './linux/sys.ts';
 import { hookSteps } from './plan/hooks.ts';
@@ -15,7 +15,7 @@ import type { Plan } from './plan/plan.ts';
 import { removeCgroup } from './plan/undo.ts';
 import { type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
 import { check } from './state/lifecycle.ts';
-import { type Lock, Store } from './state/store.ts';
+import { idFromPath, type Lock, Store } from './state/store.ts';
 
 export interface RuntimeOptions {
   /** The state root, an absolute path. */
@@ -185,8 +185,9 @@ export class Runtime {
     }
   }
 
-  /** The name, or the name with a number behind it, that no container has yet. */
-  freeId(name: string): string {
+  /** An id for a bundle that is run by its path: the directory's name, with a number behind it if it is taken. */
+  idFor(bundle: string): string {
+    const name = idFromPath(bundle);
     for (let number = 1; ; number++) {
       const id = number === 1 ? name : `${name}-${number}`;
       if (!this.store.has(id)) return id;

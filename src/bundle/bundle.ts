@@ -41,7 +41,8 @@ function openRootfs(path: string): string {
   const clean = path.replace(/\/+$/, '');
   const parent = attempt(doing, () => sys.realPath(clean.slice(0, clean.lastIndexOf('/')) || '/'));
   const name = clean.slice(clean.lastIndexOf('/') + 1);
-  if (name !== '.' && name !== '..' && rootfs !== `${parent === '/' ? '' : parent}/${name}`) throw new TsrunError(`${doing}: ${path} is a symbolic link`);
+  if (name !== '.' && name !== '..' && rootfs !== `${parent === '/' ? '' : parent}/${name}`)
+    throw new TsrunError(`${doing}: ${path} is a symbolic link`);
   return rootfs;
 }
 

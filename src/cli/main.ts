@@ -31,8 +31,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 function openLog({ globals }: Head): Log {
   return new Log({
     file: globals.log,
-    format: globals.logFormat as 'text' | 'json',
-    level: globals.debug ? 'debug' : (globals.logLevel as 'error' | 'warning' | 'debug'),
+    format: globals.logFormat,
+    level: globals.debug ? 'debug' : globals.logLevel,
   });
 }
 

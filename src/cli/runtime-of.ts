@@ -25,11 +25,12 @@ function stateRoot(given: string | undefined): string {
   }
   if (sys.userId() === 0) return '/run/tsrun';
   const directory = environment('XDG_RUNTIME_DIR');
-  if (directory === undefined) throw new TsrunError('without root, give --root or set XDG_RUNTIME_DIR: there the state of containers is kept');
+  if (directory === undefined)
+    throw new TsrunError('without root, give --root or set XDG_RUNTIME_DIR: there the state of containers is kept');
   return `${directory}/tsrun`;
 }
 
-export function environment(name: string): string | undefined {
+function environment(name: string): string | undefined {
   const entry = sys.environment().find((text) => text.startsWith(`${name}=`));
   const value = entry?.slice(name.length + 1);
   return value === '' ? undefined : value;

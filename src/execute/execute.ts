@@ -24,7 +24,12 @@ export function execute(plan: Plan, observe?: Observer): Report {
   observe?.(plan, report);
   // The last step that was tried: on init's failure, the host side stood waiting for it.
   const reached = report.failed.side === 'host' ? report.failed.step : plan.host.length;
-  runHostSteps(plan.host.slice(0, reached).flatMap((step, index) => undoOf(step, plan, resultOf(report, index))).reverse());
+  runHostSteps(
+    plan.host
+      .slice(0, reached)
+      .flatMap((step, index) => undoOf(step, plan, resultOf(report, index)))
+      .reverse(),
+  );
   throw failure(plan, report.failed);
 }
 
@@ -41,14 +46,19 @@ export function runHostSteps(steps: readonly HostStep[]): StepFailed | undefined
 
 /** Directories that the plan made and that were not there before, outermost first. */
 export function madeDirectories(plan: Plan, report: Report): string[] {
-  return plan.host.flatMap((step, index) => (step.op === 'makeDir' && resultOf(report, index) === 1 ? [step.path] : []));
+  return plan.host.flatMap((step, index) =>
+    step.op === 'makeDir' && resultOf(report, index) === 1 ? [step.path] : [],
+  );
 }
 
 const resultOf = (report: Report, index: number): number =>
   report.done.find((entry) => entry.side === 'host' && entry.step === index)?.result ?? 0;
 
 /** The error for a step that failed while the plan ran, or after the gate. */
-export function failure(plan: { readonly host: readonly HostStep[]; readonly init: readonly InitStep[] }, failed: StepFailed): Error {
+export function failure(
+  plan: { readonly host: readonly HostStep[]; readonly init: readonly InitStep[] },
+  failed: StepFailed,
+): Error {
   const list: readonly Step[] = failed.side === 'host' ? plan.host : plan.init;
   return stepError(list[failed.step], failed);
 }

@@ -15,17 +15,23 @@ export interface HandOut {
 export function checkTerminal(spec: Spec, options: HandOut, detached: boolean): void {
   const terminal = spec.process?.terminal === true;
   if (terminal && detached && options.consoleSocket === undefined) {
-    throw new TsrunError('cannot allocate tty if the container is detached without --console-socket (/process/terminal in config.json)');
+    throw new TsrunError(
+      'cannot allocate tty if the container is detached without --console-socket (/process/terminal in config.json)',
+    );
   }
   if (options.consoleSocket !== undefined && !(terminal && detached)) {
-    throw new TsrunError('cannot use --console-socket if the container is not detached or has no terminal (/process/terminal in config.json)');
+    throw new TsrunError(
+      'cannot use --console-socket if the container is not detached or has no terminal (/process/terminal in config.json)',
+    );
   }
 }
 
 export function handOut(options: HandOut, report: Report): void {
   const { console, pidfd } = report;
-  if (options.consoleSocket !== undefined && console !== undefined) send('--console-socket', options.consoleSocket, console, '/dev/ptmx');
-  if (options.pidfdSocket !== undefined && pidfd !== undefined) send('--pidfd-socket', options.pidfdSocket, pidfd, 'standard');
+  if (options.consoleSocket !== undefined && console !== undefined)
+    send('--console-socket', options.consoleSocket, console, '/dev/ptmx');
+  if (options.pidfdSocket !== undefined && pidfd !== undefined)
+    send('--pidfd-socket', options.pidfdSocket, pidfd, 'standard');
   const { pidFile } = options;
   if (pidFile !== undefined) attempt('--pid-file', () => sys.writeFile(pidFile, String(report.pid), 0o644));
 }

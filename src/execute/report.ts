@@ -60,7 +60,9 @@ export function decodeReport(bytes: Uint8Array): Report {
     if (kind === PID) pid = result;
     if (kind === FD) kept[step] = result;
     if (kind === FAILED || kind === BROKEN) {
-      const [call = '', object = '', message = ''] = decodeText(bytes.subarray(at + HEAD, at + HEAD + length)).split('\0');
+      const [call = '', object = '', message = ''] = decodeText(bytes.subarray(at + HEAD, at + HEAD + length)).split(
+        '\0',
+      );
       failed = { ...common, errno, call, object, message, broken: kind === BROKEN };
     }
     at += HEAD + length;
@@ -73,7 +75,16 @@ function decodeText(bytes: Uint8Array): string {
   let text = '';
   for (let at = 0; at < bytes.length; ) {
     const first = bytes[at++] ?? 0;
-    const more = first < 0x80 ? 0 : first >= 0xc2 && first < 0xe0 ? 1 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : -1;
+    const more =
+      first < 0x80
+        ? 0
+        : first >= 0xc2 && first < 0xe0
+          ? 1
+          : first >= 0xe0 && first < 0xf0
+            ? 2
+            : first >= 0xf0 && first < 0xf5
+              ? 3
+              : -1;
     let point = more === 0 ? first : first & (0x3f >> more);
     let good = more >= 0;
     for (let i = 0; good && i < more; i++) {

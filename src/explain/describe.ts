@@ -152,7 +152,8 @@ export function describe(step: Step): string {
 const namespaceNames = (flags: number): string[] =>
   Object.entries(namespaceFlags).flatMap(([name, flag]) => ((flags & flag) !== 0 ? [name] : []));
 
-const capabilitiesOf = (mask: number): string[] => capabilityNames.filter((_, index) => Math.floor(mask / 2 ** index) % 2 === 1);
+const capabilitiesOf = (mask: number): string[] =>
+  capabilityNames.filter((_, index) => Math.floor(mask / 2 ** index) % 2 === 1);
 
 const withOptions = (options: readonly string[]) => (options.length === 0 ? '' : ` (${options.join(',')})`);
 
@@ -173,7 +174,11 @@ function attributeNames(flags: number): string[] {
 }
 
 function propagationName(flag: number, recursive: number): string {
-  return Object.entries(propagations).find(([, entry]) => entry.flag === flag && entry.recursive === (recursive === 1))?.[0] ?? '';
+  return (
+    Object.entries(propagations).find(
+      ([, entry]) => entry.flag === flag && entry.recursive === (recursive === 1),
+    )?.[0] ?? ''
+  );
 }
 
 function setMountText(slot: number, set: number, clear: number, propagation: number, recursive: number): string {

@@ -32,7 +32,16 @@ function wordAnswer(answer: Answer | undefined): string {
 export function explainJson(plan: Plan, report?: Report): string {
   const steps = inOrder(plan, report).map(({ side, step, answer }, index) => {
     const { op, from, why, about: _, ...args } = step;
-    const shown = { number: index + 1, side, op, text: describe(step), from, spec: sectionOf(from), why, arguments: args };
+    const shown = {
+      number: index + 1,
+      side,
+      op,
+      text: describe(step),
+      from,
+      spec: sectionOf(from),
+      why,
+      arguments: args,
+    };
     if (report === undefined) return shown;
     return {
       ...shown,

@@ -1,12 +1,8 @@
 // Numbers of the kernel's user interface: linux/mount.h, linux/sched.h, fcntl.h. The same on x86_64 and arm64.
 
 export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
 
-export const LOCK_SH = 1;
 export const LOCK_EX = 2;
-export const LOCK_NB = 4;
 
 export const POLLIN = 1;
 export const POLLOUT = 4;
@@ -36,4 +32,3 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
-export const S_IFSOCK = 0o140000;

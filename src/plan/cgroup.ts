@@ -23,21 +23,27 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
     refuseLimits(resources);
     return undefined;
   }
-  const path = cgroupPath({ cgroupsPath: spec.linux.cgroupsPath, id, mount: facts.cgroup.mount, own: facts.cgroup.own });
+  const from = spec.linux.cgroupsPath === undefined ? '' : '/linux/cgroupsPath';
+  const path = cgroupPath({
+    cgroupsPath: spec.linux.cgroupsPath,
+    id,
+    mount: facts.cgroup.mount,
+    own: facts.cgroup.own,
+  });
   const { writes, controllers } = cgroupWrites(resources, facts.cgroup.controllers);
   // pids.max 0 forbids the very fork that makes init, so it is written when init stands.
   const late = (write: CgroupWrite) => write.file === 'pids.max';
   const program = deviceFilter(resources.devices ?? []);
   const before: HostStep[] = [
-    ...directories(path, facts.cgroup, controllers),
-    { op: 'openCgroup', path, from: '/linux/cgroupsPath', why: 'init is born inside it, and nobody else may be there' },
+    ...directories(path, from, facts.cgroup, controllers),
+    { op: 'openCgroup', path, from, why: 'init is born inside it, and nobody else may be there' },
     ...writes.filter((write) => !late(write)).map((write) => writeStep(path, write)),
   ];
   if (program.length > 0) {
     before.push({
       op: 'attachDeviceFilter',
       program,
-      from: '/linux/resources/devices',
+      from: resources.devices === undefined ? '' : '/linux/resources/devices',
       why: 'cgroup v2 asks a BPF program which devices may be opened',
     });
   }
@@ -45,9 +51,12 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
 }
 
 /** Each directory on the way, and in each but the last the controllers that those below need. */
-function directories(path: string, cgroup: CgroupFacts, controllers: readonly string[]): HostStep[] {
+function directories(path: string, from: string, cgroup: CgroupFacts, controllers: readonly string[]): HostStep[] {
   const steps: HostStep[] = [];
-  const names = path.slice(cgroup.mount.length).split('/').filter((name) => name !== '');
+  const names = path
+    .slice(cgroup.mount.length)
+    .split('/')
+    .filter((name) => name !== '');
   let at = cgroup.mount === '/' ? '' : cgroup.mount;
   for (const name of names) {
     if (controllers.length > 0) {
@@ -63,7 +72,7 @@ function directories(path: string, cgroup: CgroupFacts, controllers: readonly st
       });
     }
     at = `${at}/${name}`;
-    steps.push({ op: 'makeDir', path: at, mode: 0o755, from: '/linux/cgroupsPath', why: "on the way to the container's cgroup" });
+    steps.push({ op: 'makeDir', path: at, mode: 0o755, from, why: "on the way to the container's cgroup" });
   }
   return steps;
 }

@@ -36,35 +36,49 @@ export function planDevices(spec: Spec, bound: boolean): InitStep[] {
   return [
     ...defaults
       .filter(([path]) => !named.has(path))
-      .map(([path, major, minor]): InitStep => ({
-        op: 'makeDevice',
-        path,
-        mode: S_IFCHR | 0o666,
-        major,
-        minor,
-        uid: 0,
-        gid: 0,
-        bind,
-        from: '',
-        why: 'every container has it (config-linux.md#default-devices)',
-      })),
-    ...wanted.filter((device) => cleanPath(device.path) !== '/dev/ptmx').map((device, index) => planDevice(device, index, bind)),
-    { op: 'makeLink', path: '/dev/ptmx', text: 'pts/ptmx', replace: 1, from: '', why: "opens a terminal of the container's own devpts" },
-    ...links.map(([path, text]): InitStep => ({
+      .map(
+        ([path, major, minor]): InitStep => ({
+          op: 'makeDevice',
+          path,
+          mode: S_IFCHR | 0o666,
+          major,
+          minor,
+          uid: 0,
+          gid: 0,
+          bind,
+          from: '',
+          why: 'every container has it (config-linux.md#default-devices)',
+        }),
+      ),
+    ...wanted.flatMap((device, index) =>
+      cleanPath(device.path) === '/dev/ptmx' ? [] : [planDevice(device, index, bind)],
+    ),
+    {
       op: 'makeLink',
-      path,
-      text,
-      replace: 0,
+      path: '/dev/ptmx',
+      text: 'pts/ptmx',
+      replace: 1,
       from: '',
-      why: 'every container has it (runtime-linux.md#dev-symbolic-links)',
-    })),
+      why: "opens a terminal of the container's own devpts",
+    },
+    ...links.map(
+      ([path, text]): InitStep => ({
+        op: 'makeLink',
+        path,
+        text,
+        replace: 0,
+        from: '',
+        why: 'every container has it (runtime-linux.md#dev-symbolic-links)',
+      }),
+    ),
   ];
 }
 
 const planDevice = (device: LinuxDevice, index: number, bind: number): InitStep => ({
   op: 'makeDevice',
   path: cleanPath(device.path),
-  mode: (types[device.type] ?? S_IFCHR) | (device.fileMode ?? 0o666),
+  // Docker writes all of st_mode, and a type in it must not make another one of `type`.
+  mode: (types[device.type] ?? S_IFCHR) | ((device.fileMode ?? 0o666) & 0o7777),
   major: device.major ?? 0,
   minor: device.minor ?? 0,
   uid: device.uid ?? 0,

@@ -26,7 +26,12 @@ const replaceable = new Set([
   '/proc/sys/crypto/fips_enabled',
 ]);
 
-export function planMounts(spec: Spec, request: PlanRequest, cgroup: string | undefined, namespaces: NamespacePlan): InitStep[] {
+export function planMounts(
+  spec: Spec,
+  request: PlanRequest,
+  cgroup: string | undefined,
+  namespaces: NamespacePlan,
+): InitStep[] {
   const mounts = spec.mounts ?? [];
   if (!namespaces.hasMount) refuseMounts(spec);
   return mounts.flatMap((mount, index) => planMount(mount, `/mounts/${index}`, request, cgroup, namespaces));
@@ -55,33 +60,56 @@ function refuseMounts(spec: Spec): void {
 
 /** The pointer of a /dev that is to be read-only: it is made so only after its devices are. */
 export function readonlyDev(spec: Spec): string | undefined {
-  const index = (spec.mounts ?? []).findIndex((mount) => isDev(mount) && isLate(parseMountOptions(mount.options ?? [])));
+  const index = (spec.mounts ?? []).findIndex(
+    (mount) => isDev(mount) && isLate(parseMountOptions(mount.options ?? [])),
+  );
   return index < 0 ? undefined : `/mounts/${index}/options`;
 }
 
 const isDev = (mount: Mount): boolean => cleanPath(mount.destination) === '/dev';
 
-const isLate = (options: MountOptions): boolean => options.bind === undefined && (options.single.set & MOUNT_ATTR_RDONLY) !== 0;
+const isLate = (options: MountOptions): boolean =>
+  options.bind === undefined && (options.single.set & MOUNT_ATTR_RDONLY) !== 0;
 
 /** True where the configuration brings a /dev of its own, which is then left as it is. */
 export const bindsDev = (spec: Spec): boolean =>
   (spec.mounts ?? []).some((mount) => isDev(mount) && parseMountOptions(mount.options ?? []).bind !== undefined);
 
-function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: string | undefined, namespaces: NamespacePlan): InitStep[] {
+function planMount(
+  mount: Mount,
+  from: string,
+  request: PlanRequest,
+  cgroup: string | undefined,
+  namespaces: NamespacePlan,
+): InitStep[] {
   const options = parseMountOptions(mount.options ?? []);
   const target = cleanPath(mount.destination);
   if (target === '/') {
     throw new ConfigError('config.json', [
-      { pointer: `${from}/destination`, expected: 'a path below /', found: '"/"', hint: 'the root itself is root.path' },
+      {
+        pointer: `${from}/destination`,
+        expected: 'a path below /',
+        found: '"/"',
+        hint: 'the root itself is root.path',
+      },
     ]);
   }
-  if (options.again) return planRemount(target, options, `${from}/options`);
   const late = target === '/dev' && isLate(options);
+  if (options.again) return planRemount(target, late ? withoutReadonly(options) : options, `${from}/options`);
   const source = sourceOf(mount, options, from, request, cgroup, namespaces, late);
   const steps: InitStep[] = [source.step];
   const change = (part: Change, recursive: number) => {
     if (part.set === 0 && part.clear === 0) return;
-    steps.push({ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, from: `${from}/options`, why: 'before it can be seen at its place', about: mount.destination });
+    steps.push({
+      op: 'setMount',
+      slot: SLOT_MOUNT,
+      ...part,
+      propagation: 0,
+      recursive,
+      from: `${from}/options`,
+      why: 'before it can be seen at its place',
+      about: mount.destination,
+    });
   };
   if (source.bound) {
     change(options.single, 0);
@@ -110,21 +138,37 @@ function planMount(mount: Mount, from: string, request: PlanRequest, cgroup: str
     });
   }
   if (options.remount !== 0) {
-    steps.push({ op: 'remount', flags: options.remount, from: `${from}/options`, why: 'a superblock flag that only mount(2) can set', about: mount.destination });
+    steps.push({
+      op: 'remount',
+      flags: options.remount,
+      from: `${from}/options`,
+      why: 'a superblock flag that only mount(2) can set',
+      about: mount.destination,
+    });
   }
   return steps;
 }
+
+const withoutReadonly = (options: MountOptions): MountOptions => ({
+  ...options,
+  single: { ...options.single, set: options.single.set & ~MOUNT_ATTR_RDONLY },
+  data: options.data.filter((option) => option !== 'ro'),
+});
 
 /** mount(2) with MS_REMOUNT: a bind changes the mount alone, another the file system too. */
 function planRemount(target: string, options: MountOptions, from: string): InitStep[] {
   const reason = { from, why: 'changes the mount that is there', about: target };
   const change = (part: Change, recursive: number): InitStep[] =>
-    part.set === 0 && part.clear === 0 ? [] : [{ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, ...reason }];
+    part.set === 0 && part.clear === 0
+      ? []
+      : [{ op: 'setMount', slot: SLOT_MOUNT, ...part, propagation: 0, recursive, ...reason }];
   return [
     { op: 'findMount', target, ...reason },
     ...change(options.single, 0),
     ...change(options.tree, 1),
-    ...(options.bind === undefined && options.data.length > 0 ? [{ op: 'reconfigure', options: options.data, ...reason } as const] : []),
+    ...(options.bind === undefined && options.data.length > 0
+      ? [{ op: 'reconfigure', options: options.data, ...reason } as const]
+      : []),
   ];
 }
 
@@ -145,7 +189,9 @@ function sourceOf(
   const type = mount.type ?? '';
   if (options.bind !== undefined) {
     if (mount.source === undefined || mount.source === '') {
-      throw new ConfigError('config.json', [{ pointer: `${from}/source`, expected: 'a path to bind', found: 'nothing' }]);
+      throw new ConfigError('config.json', [
+        { pointer: `${from}/source`, expected: 'a path to bind', found: 'nothing' },
+      ]);
     }
     const source = mount.source.startsWith('/') ? mount.source : `${request.bundle}/${mount.source}`;
     return bind(mount, source, options.bind === 'rbind', `${from}/source`);
@@ -171,7 +217,14 @@ function sourceOf(
 
 const bind = (mount: Mount, source: string, recursive: boolean, from: string): Source => ({
   bound: true,
-  step: { op: 'bind', source, recursive: recursive ? 1 : 0, from, why: 'shares a file or directory of the host', about: mount.destination },
+  step: {
+    op: 'bind',
+    source,
+    recursive: recursive ? 1 : 0,
+    from,
+    why: 'shares a file or directory of the host',
+    about: mount.destination,
+  },
 });
 
 function whyOf(type: string): string {

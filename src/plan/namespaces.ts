@@ -82,11 +82,20 @@ export function planNamespaces(spec: Spec, request: PlanRequest, _facts: HostFac
   }
   enter.push(...joins);
   if (forks && fresh !== 0) {
-    enter.push({ op: 'unshare', namespaces: fresh, from: '/linux/namespaces', why: 'the other new namespaces, owned by the user namespace' });
+    enter.push({
+      op: 'unshare',
+      namespaces: fresh,
+      from: '/linux/namespaces',
+      why: 'the other new namespaces, owned by the user namespace',
+    });
   }
   if (forks) {
     enter.push(
-      { op: 'fork', from: from('pid') === '/linux/namespaces/-1' ? from('user') : from('pid'), why: 'a pid namespace holds only processes born into it' },
+      {
+        op: 'fork',
+        from: from('pid') === '/linux/namespaces/-1' ? from('user') : from('pid'),
+        why: 'a pid namespace holds only processes born into it',
+      },
       { op: 'sync', sync: SYNC_FORKED, wait: 1, from: '', why: 'the host side follows the new process' },
     );
     host.push(
@@ -104,10 +113,19 @@ export function planNamespaces(spec: Spec, request: PlanRequest, _facts: HostFac
     });
   }
   if (isNew(find('network'))) {
-    enter.push({ op: 'bringUpLoopback', from: from('network'), why: 'a new network namespace has only lo, and it is down' });
+    enter.push({
+      op: 'bringUpLoopback',
+      from: from('network'),
+      why: 'a new network namespace has only lo, and it is down',
+    });
   }
   if (!request.noNewKeyring) {
-    enter.push({ op: 'joinKeyring', name: `_ses.${request.id}`, from: '', why: "the caller's keys stay outside (keyrings(7))" });
+    enter.push({
+      op: 'joinKeyring',
+      name: `_ses.${request.id}`,
+      from: '',
+      why: "the caller's keys stay outside (keyrings(7))",
+    });
   }
   return {
     birth: forks ? 0 : fresh,

@@ -59,7 +59,13 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   ];
   if (createHooks.length > 0) {
     // runtime-spec, config.md#prestart and #createRuntime: after the namespaces, before pivot_root.
-    init.push({ op: 'sync', sync: SYNC_HOOKS, wait: 1, from: '/hooks', why: 'the host runs its hooks before the root changes' });
+    init.push({
+      op: 'sync',
+      sync: SYNC_HOOKS,
+      wait: 1,
+      from: '/hooks',
+      why: 'the host runs its hooks before the root changes',
+    });
   }
   init.push(
     ...hookSteps(state, 'createContainer', 'creating'),
@@ -68,8 +74,21 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     ...planMasks(spec),
     ...planRootEnter(spec, request, namespaces, facts),
     ...process.become,
-    { op: 'sync', sync: SYNC_READY, wait: 0, from: '', why: 'all that can fail has been done: the container is created' },
-    { op: 'awaitStart', from: '', why: request.gate === undefined ? 'the program runs when the host side is ready' : 'the program runs when `start` is called' },
+    {
+      op: 'sync',
+      sync: SYNC_READY,
+      wait: 0,
+      from: '',
+      why: 'all that can fail has been done: the container is created',
+    },
+    {
+      op: 'awaitStart',
+      from: '',
+      why:
+        request.gate === undefined
+          ? 'the program runs when the host side is ready'
+          : 'the program runs when `start` is called',
+    },
     ...hookSteps(state, 'startContainer', 'created'),
     ...process.exec,
   );
@@ -83,13 +102,18 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     namespaces: namespaces.birth,
     inCgroup: cgroup === undefined ? 0 : 1,
     preserveFds: request.preserveFds,
-    from: '/linux/namespaces',
+    from: spec.linux.namespaces === undefined ? '' : '/linux/namespaces',
     why: 'init is born inside the namespaces and the cgroup, so that nothing of it is accounted elsewhere',
   });
   host.push(...namespaces.host);
   if (createHooks.length > 0) {
     host.push(
-      { op: 'awaitInit', sync: SYNC_HOOKS, from: '/hooks', why: 'the namespaces exist and the root is not yet entered' },
+      {
+        op: 'awaitInit',
+        sync: SYNC_HOOKS,
+        from: '/hooks',
+        why: 'the namespaces exist and the root is not yet entered',
+      },
       ...createHooks,
       { op: 'releaseInit', sync: SYNC_HOOKS, from: '/hooks', why: 'the hooks went well' },
     );

@@ -32,10 +32,17 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   const needsHome = !env.some((entry) => entry.startsWith('HOME='));
   const path = env.find((entry) => entry.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH;
   const cwd = process.cwd;
+  const capabilities = process.capabilities === undefined ? '' : '/process/capabilities';
 
   const prepare: InitStep[] = [];
   if (hasMount && cwd !== '/') {
-    prepare.push({ op: 'makePath', path: cwd, mode: 0o755, from: '/process/cwd', why: 'made if it is missing, as long as the root can be written' });
+    prepare.push({
+      op: 'makePath',
+      path: cwd,
+      mode: 0o755,
+      from: '/process/cwd',
+      why: 'made if it is missing, as long as the root can be written',
+    });
   }
   if (process.terminal === true) {
     prepare.push(
@@ -47,10 +54,16 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
         from: '/process/terminal',
         why: 'the master goes to the caller, the peer becomes standard input, output and error',
       },
-      { op: 'mountConsole', path: '/dev/console', from: '/process/terminal', why: 'the terminal under its well-known name' },
+      {
+        op: 'mountConsole',
+        path: '/dev/console',
+        from: '/process/terminal',
+        why: 'the terminal under its well-known name',
+      },
     );
   }
-  if (spec.hostname !== undefined) prepare.push({ op: 'setHostname', name: spec.hostname, from: '/hostname', why: 'of the new uts namespace' });
+  if (spec.hostname !== undefined)
+    prepare.push({ op: 'setHostname', name: spec.hostname, from: '/hostname', why: 'of the new uts namespace' });
   if (spec.domainname !== undefined) {
     prepare.push({ op: 'setDomainname', name: spec.domainname, from: '/domainname', why: 'of the new uts namespace' });
   }
@@ -71,19 +84,39 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   // With the rights of the runtime, while init still has them. In a user namespace it has none to raise limits with.
   const ownLimits = rlimitSteps(process, DESCRIPTORS_OF_INIT);
   const become: InitStep[] = [
-    { op: 'closeDescriptors', preserveFds: request.preserveFds, from: '', why: 'no descriptor of the host reaches the container (CVE-2024-21626)' },
+    {
+      op: 'closeDescriptors',
+      preserveFds: request.preserveFds,
+      from: '',
+      why: 'no descriptor of the host reaches the container (CVE-2024-21626)',
+    },
   ];
-  if (process.terminal === true) become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
+  if (process.terminal === true)
+    become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
   else if (user.uid !== 0) {
-    become.push({ op: 'ownStdio', uid: user.uid, from: '/process/user/uid', why: 'so that /dev/stdout can be opened anew by a user who is not root' });
+    become.push({
+      op: 'ownStdio',
+      uid: user.uid,
+      from: '/process/user/uid',
+      why: 'so that /dev/stdout can be opened anew by a user who is not root',
+    });
   }
   if (process.noNewPrivileges === true) {
-    become.push({ op: 'noNewPrivileges', from: '/process/noNewPrivileges', why: 'no setuid program gives more rights than these' });
+    become.push({
+      op: 'noNewPrivileges',
+      from: '/process/noNewPrivileges',
+      why: 'no setuid program gives more rights than these',
+    });
   }
   become.push(
     { op: 'changeDir', path: cwd, last: 0, from: '/process/cwd', why: 'tried with the rights of the runtime first' },
     ...(inUserNamespace ? [] : ownLimits),
-    { op: 'dropBounding', keep: caps.bounding, from: '/process/capabilities/bounding', why: 'needs CAP_SETPCAP, so it comes before the ids' },
+    {
+      op: 'dropBounding',
+      keep: caps.bounding,
+      from: process.capabilities?.bounding === undefined ? capabilities : `${capabilities}/bounding`,
+      why: 'needs CAP_SETPCAP, so it comes before the ids',
+    },
     {
       op: 'setIds',
       uid: user.uid,
@@ -94,9 +127,21 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
       from: '/process/user',
       why: 'capabilities are kept over the change and set right after it',
     },
-    { op: 'changeDir', path: cwd, last: 1, from: '/process/cwd', why: 'again as the user, for directories that only the user may enter' },
-    { op: 'setCapabilities', ...caps.process, from: '/process/capabilities', why: 'exactly the configured sets' },
-    { op: 'findExecutable', name: process.args[0] ?? '', path, from: '/process/args/0', why: 'a program that is not there is an error of create' },
+    {
+      op: 'changeDir',
+      path: cwd,
+      last: 1,
+      from: '/process/cwd',
+      why: 'again as the user, for directories that only the user may enter',
+    },
+    { op: 'setCapabilities', ...caps.process, from: capabilities, why: 'exactly the configured sets' },
+    {
+      op: 'findExecutable',
+      name: process.args[0] ?? '',
+      path,
+      from: '/process/args/0',
+      why: 'a program that is not there is an error of create',
+    },
   );
 
   const exec: InitStep[] = [
@@ -114,7 +159,12 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
 
   const limits: HostStep[] = inUserNamespace ? rlimitSteps(process, 0) : [];
   if (process.oomScoreAdj !== undefined) {
-    limits.push({ op: 'setOomScoreAdj', value: process.oomScoreAdj, from: '/process/oomScoreAdj', why: 'from outside, where it may be lowered' });
+    limits.push({
+      op: 'setOomScoreAdj',
+      value: process.oomScoreAdj,
+      from: '/process/oomScoreAdj',
+      why: 'from outside, where it may be lowered',
+    });
   }
 
   return {
@@ -165,14 +215,23 @@ function deduplicate(env: readonly string[]): string[] {
 
 interface CapabilityMasks {
   readonly bounding: number;
-  readonly process: { readonly effective: number; readonly permitted: number; readonly inheritable: number; readonly ambient: number };
+  readonly process: {
+    readonly effective: number;
+    readonly permitted: number;
+    readonly inheritable: number;
+    readonly ambient: number;
+  };
 }
 
 /**
  * Masks of the five sets. What the runtime itself cannot grant is left out (config.md: it should be no failure), and so
  * are ambient capabilities that are not permitted and inheritable too, which the kernel would refuse (capabilities(7)).
  */
-function capabilityMasks(sets: LinuxCapabilities | undefined, facts: HostFacts, inUserNamespace: boolean): CapabilityMasks {
+function capabilityMasks(
+  sets: LinuxCapabilities | undefined,
+  facts: HostFacts,
+  inUserNamespace: boolean,
+): CapabilityMasks {
   const all = 2 ** (facts.lastCapability + 1) - 1;
   const grantable = inUserNamespace ? all : facts.permitted;
   const permitted = both(mask(sets?.permitted), grantable);

@@ -6,7 +6,7 @@ import { propagations } from './mount-options.ts';
 import type { HostFacts } from './host.ts';
 import type { NamespacePlan } from './namespaces.ts';
 import type { PlanRequest } from './plan.ts';
-import { type InitStep, SLOT_DEV, SLOT_ROOT } from './steps.gen.ts';
+import { type InitStep, SLOT_DEV, SLOT_MOUNT, SLOT_ROOT } from './steps.gen.ts';
 import { readonlyDev } from './mounts.ts';
 
 export interface RootPlan {
@@ -18,7 +18,12 @@ export interface RootPlan {
 
 export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan): RootPlan {
   if (!namespaces.hasMount) return { before: [], attach: [] };
-  const open: InitStep = { op: 'openTree', path: request.rootfs, from: '/root/path', why: 'a mount of its own, which can be moved and changed' };
+  const open: InitStep = {
+    op: 'openTree',
+    path: request.rootfs,
+    from: '/root/path',
+    why: 'a mount of its own, which can be moved and changed',
+  };
   const wanted = spec.linux.rootfsPropagation;
   const propagation = propagations[wanted ?? 'rslave'] ?? { flag: MS_SLAVE, recursive: true };
   const isSlave = propagation.flag === MS_SLAVE;
@@ -35,7 +40,12 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
     },
   ];
   if (propagation.flag === MS_SHARED) {
-    attach.push({ op: 'privateParent', path: request.rootfs, from: '/linux/rootfsPropagation', why: 'pivot_root(2) refuses a new root on a shared mount' });
+    attach.push({
+      op: 'privateParent',
+      path: request.rootfs,
+      from: '/linux/rootfsPropagation',
+      why: 'pivot_root(2) refuses a new root on a shared mount',
+    });
   }
   const detach: InitStep = {
     op: 'setMount',
@@ -52,14 +62,35 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
   return { before: namespaces.forks ? [open, detach] : [], attach };
 }
 
-export function planRootEnter(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): InitStep[] {
+export function planRootEnter(
+  spec: Spec,
+  request: PlanRequest,
+  namespaces: NamespacePlan,
+  facts: HostFacts,
+): InitStep[] {
   if (!namespaces.hasMount) {
-    return [{ op: 'changeRoot', path: request.rootfs, from: '/root/path', why: 'without a mount namespace the root is only a directory' }];
+    return [
+      {
+        op: 'changeRoot',
+        path: request.rootfs,
+        from: '/root/path',
+        why: 'without a mount namespace the root is only a directory',
+      },
+    ];
   }
   const steps: InitStep[] = [];
   const dev = readonlyDev(spec);
   if (dev !== undefined) {
-    steps.push({ op: 'setMount', slot: SLOT_DEV, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: 0, from: dev, why: 'read-only as asked for, now that its devices are made' });
+    steps.push({
+      op: 'setMount',
+      slot: SLOT_DEV,
+      set: MOUNT_ATTR_RDONLY,
+      clear: 0,
+      propagation: 0,
+      recursive: 0,
+      from: dev,
+      why: 'read-only as asked for, now that its devices are made',
+    });
   }
   if (spec.root.readonly === true) {
     steps.push({
@@ -77,16 +108,18 @@ export function planRootEnter(spec: Spec, request: PlanRequest, namespaces: Name
     steps.push(
       ...facts.kernelMounts
         .filter((path) => path !== request.rootfs && !path.startsWith(`${request.rootfs}/`))
-        .map((path): InitStep => ({
-          op: 'detachMount',
-          path,
-          from: '',
-          why: 'below a moved root a full procfs or sysfs could be mounted anew without its masks',
-        })),
+        .map(
+          (path): InitStep => ({
+            op: 'detachMount',
+            path,
+            from: '',
+            why: 'below a moved root a full procfs or sysfs could be mounted anew without its masks',
+          }),
+        ),
       { op: 'moveRoot', from: '', why: '--no-pivot: the root of a ramdisk cannot be pivoted' },
     );
   } else {
-    steps.push({ op: 'pivotRoot', from: '/root/path', why: 'the host\'s file systems are out of reach from here on' });
+    steps.push({ op: 'pivotRoot', from: '/root/path', why: "the host's file systems are out of reach from here on" });
   }
   const wanted = spec.linux.rootfsPropagation;
   const propagation = wanted === undefined ? undefined : propagations[wanted];

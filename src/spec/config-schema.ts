@@ -548,7 +548,11 @@ const linux: RecordSchema = {
 export const configSchema: RecordSchema = {
   kind: RECORD,
   fields: {
-    ociVersion: { kind: TEXT, expected: 'a version 1.x of the specification in SemVer 2.0, such as 1.3.0', test: isKnownVersion },
+    ociVersion: {
+      kind: TEXT,
+      expected: 'a version 1.x of the specification in SemVer 2.0, such as 1.3.0',
+      test: isKnownVersion,
+    },
     root: { kind: RECORD, fields: { path, readonly: boolean }, required: ['path'] },
     mounts: { kind: LIST, expected: 'an array of mounts', item: mount, min: 0 },
     process: processSchema,

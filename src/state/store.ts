@@ -80,7 +80,9 @@ export class Store {
     try {
       return JSON.parse(text) as ContainerRecord;
     } catch {
-      throw new TsrunError(`container ${JSON.stringify(id)}: ${this.dirOf(id)}/state.json is damaged; end the container's processes by hand, then remove the directory`);
+      throw new TsrunError(
+        `container ${JSON.stringify(id)}: ${this.dirOf(id)}/state.json is damaged; end the container's processes by hand, then remove the directory`,
+      );
     }
   }
 
@@ -110,8 +112,20 @@ function checkId(id: string): void {
 }
 
 /** Letters, digits and `_+.-`, up to 255, and no dot in front: never a path, never hidden. */
-export function isId(id: string): boolean {
+function isId(id: string): boolean {
   return /^[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,254}$/.test(id);
+}
+
+/** @throws {TsrunError} if nothing of the directory's name can stand in an id. */
+export function idFromPath(bundle: string): string {
+  const path = sys.realPath(bundle);
+  const name = path
+    .slice(path.lastIndexOf('/') + 1)
+    .replace(/[^A-Za-z0-9_+.-]/g, '_')
+    .replace(/^\.+/, '')
+    .slice(0, 200);
+  if (isId(name)) return name;
+  throw new TsrunError(`no container id can be made from the directory's name: use run --bundle ${bundle} ID`);
 }
 
 function makePath(path: string): void {

@@ -4,9 +4,9 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { sys, unlessMissing } from '../linux/sys.ts';
 import { formatTime } from '../linux/time.ts';
 import type { Plan } from '../plan/plan.ts';
-import { type ContainerRecord, readStat } from '../state/container.ts';
-import { madeDirectories } from './execute.ts';
-import type { Report } from './report.ts';
+import { type ContainerRecord, readStat } from './container.ts';
+import { madeDirectories } from '../execute/execute.ts';
+import type { Report } from '../execute/report.ts';
 
 /** Before the first step: enough for `delete --force` to clean up after a crash at any point. */
 export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Plan): ContainerRecord {

@@ -4,9 +4,9 @@
 import { notRunning, sysError, TsrunError } from '../errors.ts';
 import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import { removeCgroup } from '../plan/undo.ts';
-import { type ContainerRecord, isAlive } from '../state/container.ts';
+import { type ContainerRecord, isAlive } from './container.ts';
 import { POLLIN } from '../linux/flags.ts';
-import { runHostSteps } from './execute.ts';
+import { runHostSteps } from '../execute/execute.ts';
 
 const SIGKILL = 9;
 const KILL_WAIT_MS = 10_000;
@@ -14,7 +14,10 @@ const KILL_WAIT_MS = 10_000;
 /** The pids in a cgroup; none where it is gone. */
 export function processesOf(cgroup: string): number[] {
   const text = unlessMissing(() => sys.readFile(`${cgroup}/cgroup.procs`, 1 << 20)) ?? '';
-  return text.split('\n').filter((line) => line !== '' && line !== '0').map(Number);
+  return text
+    .split('\n')
+    .filter((line) => line !== '' && line !== '0')
+    .map(Number);
 }
 
 /**
@@ -31,7 +34,9 @@ export function signalProcess(pid: number, signal: number, record: ContainerReco
     sys.pidfdSignal(pidfd, signal);
   } catch (error) {
     if (!isSysError(error)) throw error;
-    throw error.errno === 3 && record !== undefined ? notRunning(record.id) : sysError(`signal ${signal} to process ${pid}`, error);
+    throw error.errno === 3 && record !== undefined
+      ? notRunning(record.id)
+      : sysError(`signal ${signal} to process ${pid}`, error);
   } finally {
     sys.close(pidfd);
   }
@@ -44,7 +49,10 @@ export function killAndWait(record: ContainerRecord): void {
     try {
       sys.pidfdSignal(pidfd, SIGKILL);
       const [ended] = sys.poll(new Uint32Array([pidfd, POLLIN]), KILL_WAIT_MS);
-      if (ended === undefined) throw new TsrunError(`container ${JSON.stringify(record.id)}: process ${record.pid} is still there ${KILL_WAIT_MS / 1000} s after SIGKILL`);
+      if (ended === undefined)
+        throw new TsrunError(
+          `container ${JSON.stringify(record.id)}: process ${record.pid} is still there ${KILL_WAIT_MS / 1000} s after SIGKILL`,
+        );
     } catch (error) {
       // ESRCH: it ended by itself.
       if (!isSysError(error)) throw error;
