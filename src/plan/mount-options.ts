@@ -90,10 +90,14 @@ export const propagations: Readonly<Record<string, { readonly flag: number; read
   runbindable: { flag: MS_UNBINDABLE, recursive: true },
 };
 
+/** An option called `constructor` is none of ours, though every object has one. */
+const own = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
+
 function meaningOf(option: string): Meaning | undefined {
-  const own = attributes[option] ?? others[option];
-  if (own !== undefined || option[0] !== 'r') return own;
-  const single = attributes[option.slice(1)];
+  const known = own(attributes, option) ?? own(others, option);
+  if (known !== undefined || option[0] !== 'r') return known;
+  const single = own(attributes, option.slice(1));
   return single === undefined ? undefined : { set: single.set ?? 0, clear: single.clear ?? 0, recursive: true };
 }
 
@@ -124,7 +128,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   const data: string[] = [];
   const propagation: { flag: number; recursive: boolean }[] = [];
   for (const option of options) {
-    const spread = propagations[option];
+    const spread = own(propagations, option);
     if (spread !== undefined) {
       propagation.push(spread);
       continue;

@@ -1,7 +1,7 @@
 // mounts: each entry becomes a detached mount, its attributes, and its place inside the root.
 
 import { ConfigError } from '../errors.ts';
-import { MOUNT_ATTR_RDONLY } from '../linux/flags.ts';
+import { MOUNT_ATTR__ATIME, MOUNT_ATTR_RDONLY } from '../linux/flags.ts';
 import { cleanPath } from '../spec/text.ts';
 import type { Mount, Spec } from '../spec/types.ts';
 import { type Change, type MountOptions, parseMountOptions } from './mount-options.ts';
@@ -58,12 +58,16 @@ function refuseMounts(spec: Spec): void {
   if (problems.length > 0) throw new ConfigError('config.json', problems);
 }
 
-/** The pointer of a /dev that is to be read-only: it is made so only after its devices are. */
-export function readonlyDev(spec: Spec): string | undefined {
-  const index = (spec.mounts ?? []).findIndex(
-    (mount) => isDev(mount) && isLate(parseMountOptions(mount.options ?? [])),
-  );
-  return index < 0 ? undefined : `/mounts/${index}/options`;
+/** A /dev that is to be read-only: it is made so only after its devices are. `again`: by a remount of what is there. */
+export function readonlyDev(spec: Spec): { readonly from: string; readonly again: boolean } | undefined {
+  const mounts = spec.mounts ?? [];
+  for (let index = 0; index < mounts.length; index++) {
+    const mount = mounts[index] as Mount;
+    if (!isDev(mount)) continue;
+    const options = parseMountOptions(mount.options ?? []);
+    if (isLate(options)) return { from: `/mounts/${index}/options`, again: options.again };
+  }
+  return undefined;
 }
 
 const isDev = (mount: Mount): boolean => cleanPath(mount.destination) === '/dev';
@@ -124,36 +128,50 @@ function planMount(
     from: `${from}/destination`,
     why: 'at its place in the root, which is resolved inside the root and used once',
   });
-  for (const { flag, recursive } of options.propagation) {
+  steps.push(...propagationSteps(options, `${from}/options`, mount.destination));
+  // A bind leaves the superblock alone: it is the host's.
+  if (options.remount !== 0 && !source.bound) {
+    const reason = { from: `${from}/options`, about: mount.destination };
+    const { single, tree, data } = late ? withoutReadonly(options) : options;
+    const flags = data.reduce((sum, name) => sum | (remountFlags[name] ?? 0), options.remount);
+    steps.push({ op: 'remount', flags, why: 'a superblock flag that only mount(2) can set', ...reason });
+    const set = single.set | tree.set;
+    const why = 'mount(2) has reset the attributes that it was not told of';
     steps.push({
       op: 'setMount',
       slot: SLOT_MOUNT,
-      set: 0,
-      clear: 0,
-      propagation: flag,
-      recursive: recursive ? 1 : 0,
-      from: `${from}/options`,
-      why: 'how mounts below it travel (mount_namespaces(7))',
-      about: mount.destination,
-    });
-  }
-  if (options.remount !== 0) {
-    steps.push({
-      op: 'remount',
-      flags: options.remount,
-      from: `${from}/options`,
-      why: 'a superblock flag that only mount(2) can set',
-      about: mount.destination,
+      set,
+      clear: MOUNT_ATTR__ATIME,
+      propagation: 0,
+      recursive: 0,
+      why,
+      ...reason,
     });
   }
   return steps;
 }
+
+const propagationSteps = ({ propagation }: MountOptions, from: string, about: string): InitStep[] =>
+  propagation.map(({ flag, recursive }) => ({
+    op: 'setMount',
+    slot: SLOT_MOUNT,
+    set: 0,
+    clear: 0,
+    propagation: flag,
+    recursive: recursive ? 1 : 0,
+    from,
+    why: 'how mounts below it travel (mount_namespaces(7))',
+    about,
+  }));
 
 const withoutReadonly = (options: MountOptions): MountOptions => ({
   ...options,
   single: { ...options.single, set: options.single.set & ~MOUNT_ATTR_RDONLY },
   data: options.data.filter((option) => option !== 'ro'),
 });
+
+/** Superblock flags that a remount takes away unless they are named again: MS_RMT_MASK of linux/fs.h. */
+const remountFlags: Readonly<Record<string, number>> = { ro: 0x1, sync: 0x10, mand: 0x40, lazytime: 0x2000000 };
 
 /** mount(2) with MS_REMOUNT: a bind changes the mount alone, another the file system too. */
 function planRemount(target: string, options: MountOptions, from: string): InitStep[] {

@@ -81,16 +81,10 @@ export function planRootEnter(
   const steps: InitStep[] = [];
   const dev = readonlyDev(spec);
   if (dev !== undefined) {
-    steps.push({
-      op: 'setMount',
-      slot: SLOT_DEV,
-      set: MOUNT_ATTR_RDONLY,
-      clear: 0,
-      propagation: 0,
-      recursive: 0,
-      from: dev,
-      why: 'read-only as asked for, now that its devices are made',
-    });
+    const reason = { from: dev.from, why: 'read-only as asked for, now that its devices are made' };
+    if (dev.again) steps.push({ op: 'findMount', target: '/dev', ...reason });
+    const slot = dev.again ? SLOT_MOUNT : SLOT_DEV;
+    steps.push({ op: 'setMount', slot, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: 0, ...reason });
   }
   if (spec.root.readonly === true) {
     steps.push({

@@ -3,12 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MOUNT_ATTR_RDONLY } from '../../src/linux/flags.ts';
 import { compile, type Plan } from '../../src/plan/plan.ts';
-import {
-  SLOT_MOUNT,
-  SLOT_ROOT,
-  type Step,
-  SYNC_FORKED,
-} from '../../src/plan/steps.gen.ts';
+import { SLOT_MOUNT, SLOT_ROOT, type Step, SYNC_FORKED } from '../../src/plan/steps.gen.ts';
 import { cleanPath } from '../../src/spec/text.ts';
 import { all, everything, happening, names, planOf, type Sample, sample, smallConfig, specOf } from './plan-samples.ts';
 import type { Json } from './spec-samples.ts';
@@ -22,7 +17,19 @@ const forEverySample = (check: (sample: Sample) => void): void => {
 
 const isInside = (step: Step) =>
   !isLateDev(step) &&
-  ['mount', 'bind', 'attachMount', 'findMount', 'reconfigure', 'remount', 'makePath', 'makeDevice', 'makeLink', 'openConsole', 'mountConsole'].includes(step.op);
+  [
+    'mount',
+    'bind',
+    'attachMount',
+    'findMount',
+    'reconfigure',
+    'remount',
+    'makePath',
+    'makeDevice',
+    'makeLink',
+    'openConsole',
+    'mountConsole',
+  ].includes(step.op);
 const is =
   (...ops: readonly Step['op'][]) =>
   (step: Step) =>
@@ -47,17 +54,29 @@ const orders: readonly (readonly [sentence: string, first: Pick, second: Pick])[
   ['the device filter is attached before init is born', is('attachDeviceFilter'), is('launch')],
   ['the cgroup is opened before init is born in it', is('openCgroup'), is('launch')],
   ['the gate is open before init is born, who inherits it', is('openGate'), is('launch')],
-  ['init is born before anything is asked of it', is('launch'), is('awaitInit', 'releaseInit', 'writeIdMap', 'setOomScoreAdj')],
+  [
+    'init is born before anything is asked of it',
+    is('launch'),
+    is('awaitInit', 'releaseInit', 'writeIdMap', 'setOomScoreAdj'),
+  ],
   ['init is born before it takes a step', is('launch'), is('newSession', 'openTree', 'joinNamespace', 'unshare')],
   ['the mappings are written before init takes uid 0 of its new user namespace', is('writeIdMap'), is('becomeRoot')],
   ['the namespaces are joined before the container process is made', is('joinNamespace'), is('fork')],
-  ['the container process is made before the session and the mounts', is('fork'), is('newSession', 'setPropagation', 'attachRoot')],
+  [
+    'the container process is made before the session and the mounts',
+    is('fork'),
+    is('newSession', 'setPropagation', 'attachRoot'),
+  ],
   ['lo is brought up before hooks run', is('bringUpLoopback'), is('runHook')],
   ['mounts stop to travel to the host before the first one is made', is('privateParent'), is('attachRoot')],
   ['the root is cloned before it is attached', is('openTree'), is('attachRoot')],
   ['the root is attached before anything is put into it', is('attachRoot'), isInside],
   ['the root is filled before it is entered', isInside, isRootChange],
-  ['the root is filled before the hooks of its creation', isInside, hookOf('prestart', 'createRuntime', 'createContainer')],
+  [
+    'the root is filled before the hooks of its creation',
+    isInside,
+    hookOf('prestart', 'createRuntime', 'createContainer'),
+  ],
   ['devices are made after the last mount, which may be /dev', is('attachMount'), is('makeDevice', 'makeLink')],
   ['the terminal is opened before it is mounted', is('openConsole'), is('mountConsole')],
   ['the terminal is mounted before it is used', is('mountConsole'), is('useConsole')],
@@ -118,12 +137,17 @@ describe('in every plan', () => {
     forEverySample(({ plan }) => expect(all(plan.host, op)).toHaveLength(1));
   });
 
-  test.each(['closeDescriptors', 'dropBounding', 'setIds', 'setCapabilities', 'findExecutable', 'awaitStart', 'newSession'] as const)(
-    'init does once: %s',
-    (op) => {
-      forEverySample(({ plan }) => expect(all(plan.init, op)).toHaveLength(1));
-    },
-  );
+  test.each([
+    'closeDescriptors',
+    'dropBounding',
+    'setIds',
+    'setCapabilities',
+    'findExecutable',
+    'awaitStart',
+    'newSession',
+  ] as const)('init does once: %s', (op) => {
+    forEverySample(({ plan }) => expect(all(plan.init, op)).toHaveLength(1));
+  });
 
   test('the root is changed once, and in one of the three ways', () => {
     forEverySample(({ plan, spec, request }) => {
@@ -172,7 +196,8 @@ describe('namespaces', () => {
       const joins = all(plan.init, 'joinNamespace').map(({ type, path }) => [type, path]);
       const list = spec.linux.namespaces ?? [];
       const fresh = list.filter((entry) => entry.path === undefined).map(({ type }) => flags[type] ?? 0);
-      const bits = (masks: number[]) => masks.flatMap((mask) => Object.values(flags).filter((flag) => (mask & flag) !== 0));
+      const bits = (masks: number[]) =>
+        masks.flatMap((mask) => Object.values(flags).filter((flag) => (mask & flag) !== 0));
       expect(bits(made).toSorted((a, b) => a - b)).toEqual(fresh.toSorted((a, b) => a - b));
       const wanted = list.flatMap(({ type, path }) => (path === undefined ? [] : [[flags[type], path]]));
       expect(joins.toSorted()).toEqual(wanted.toSorted());
@@ -256,7 +281,8 @@ describe('a descriptor that a step uses', () => {
         if (step.op === 'mount' || step.op === 'bind' || step.op === 'findMount') filled.add(SLOT_MOUNT);
         if (step.op === 'openProc') filled.add('proc');
         if (step.op === 'setMount') expect(filled, step.from).toContain(step.slot);
-        if (step.op === 'attachMount' || step.op === 'remount' || step.op === 'reconfigure') expect(filled).toContain(SLOT_MOUNT);
+        if (step.op === 'attachMount' || step.op === 'remount' || step.op === 'reconfigure')
+          expect(filled).toContain(SLOT_MOUNT);
         if (step.op === 'attachMount') filled.add(step.keep);
         if (step.op === 'writeSysctl') expect(filled).toContain('proc');
         if (isInside(step) || isMask(step) || step.op === 'pivotRoot') expect(filled).toContain(SLOT_ROOT);
@@ -318,7 +344,8 @@ describe('every step', () => {
       for (const step of plan.init) {
         const entry = resolve(spec, step.from);
         if (step.op === 'attachMount') expect(cleanPath(entry)).toBe(step.target);
-        if (step.op === 'findMount') expect(cleanPath(resolve(spec, step.from.replace('/options', '/destination')))).toBe(step.target);
+        if (step.op === 'findMount')
+          expect(cleanPath(resolve(spec, step.from.replace('/options', '/destination')))).toBe(step.target);
         if (step.op === 'maskPath' || step.op === 'readonlyPath') expect(entry).toBe(step.path);
         if (step.op === 'makeDevice' && step.from !== '') expect(cleanPath(entry.path)).toBe(step.path);
         if (step.op === 'writeSysctl') expect(entry).toBe(step.value);
@@ -351,14 +378,17 @@ describe('nothing of the configuration is lost:', () => {
       const hasMount = spec.linux.namespaces?.some(({ type }) => type === 'mount') ?? false;
       const bindsDev = (spec.mounts ?? []).some(
         ({ destination, options }) =>
-          cleanPath(destination) === '/dev' && (options ?? []).some((option) => option === 'bind' || option === 'rbind'),
+          cleanPath(destination) === '/dev' &&
+          (options ?? []).some((option) => option === 'bind' || option === 'rbind'),
       );
       const paths = all(plan.init, 'makeDevice').map(({ path }) => path);
       if (!hasMount || bindsDev) {
         expect(paths).toEqual([]);
         return;
       }
-      const wanted = (spec.linux.devices ?? []).map(({ path }) => cleanPath(path)).filter((path) => path !== '/dev/ptmx');
+      const wanted = (spec.linux.devices ?? [])
+        .map(({ path }) => cleanPath(path))
+        .filter((path) => path !== '/dev/ptmx');
       const standard = ['null', 'zero', 'full', 'random', 'urandom', 'tty'].map((name) => `/dev/${name}`);
       expect(new Set(paths)).toEqual(new Set([...standard, ...wanted]));
       expect(paths.length).toBe(standard.filter((path) => !wanted.includes(path)).length + wanted.length);
@@ -369,11 +399,17 @@ describe('nothing of the configuration is lost:', () => {
     forEverySample(({ plan, spec }) => {
       for (const kind of ['prestart', 'createRuntime', 'createContainer', 'startContainer'] as const) {
         const steps = happening(plan).filter(hookOf(kind));
-        expect(steps.map((step) => (step as { path?: string }).path)).toEqual((spec.hooks?.[kind] ?? []).map(({ path }) => path));
+        expect(steps.map((step) => (step as { path?: string }).path)).toEqual(
+          (spec.hooks?.[kind] ?? []).map(({ path }) => path),
+        );
       }
       expect(all(plan.init, 'writeSysctl')).toHaveLength(Object.keys(spec.linux.sysctl ?? {}).length);
-      expect(all(plan.init, 'setHostname').map(({ name }) => name)).toEqual(spec.hostname === undefined ? [] : [spec.hostname]);
-      expect(all(plan.init, 'setDomainname').map(({ name }) => name)).toEqual(spec.domainname === undefined ? [] : [spec.domainname]);
+      expect(all(plan.init, 'setHostname').map(({ name }) => name)).toEqual(
+        spec.hostname === undefined ? [] : [spec.hostname],
+      );
+      expect(all(plan.init, 'setDomainname').map(({ name }) => name)).toEqual(
+        spec.domainname === undefined ? [] : [spec.domainname],
+      );
     });
   });
 });
@@ -388,7 +424,9 @@ describe('the type of a device', () => {
     for (const fileMode of [undefined, 0o640, 0o20640, 0o60640, 0o10640, 0o140640, 0o100640, 2 ** 26 + 0o640]) {
       const { init } = planOf(
         smallConfig((config) => {
-          config.linux.devices = [{ type, path: '/dev/x', major: 1, minor: 2, ...(fileMode === undefined ? {} : { fileMode }) }];
+          config.linux.devices = [
+            { type, path: '/dev/x', major: 1, minor: 2, ...(fileMode === undefined ? {} : { fileMode }) },
+          ];
         }),
       );
       const made = all(init, 'makeDevice').find(({ path }) => path === '/dev/x');
@@ -414,7 +452,19 @@ describe('compile', () => {
 
   test('gives each side only steps that it knows', () => {
     const both = ['setRlimit', 'runHook'];
-    const host = ['makeDir', 'writeFile', 'openCgroup', 'attachDeviceFilter', 'openGate', 'launch', 'awaitInit', 'releaseInit', 'writeIdMap', 'setOomScoreAdj', ...both];
+    const host = [
+      'makeDir',
+      'writeFile',
+      'openCgroup',
+      'attachDeviceFilter',
+      'openGate',
+      'launch',
+      'awaitInit',
+      'releaseInit',
+      'writeIdMap',
+      'setOomScoreAdj',
+      ...both,
+    ];
     forEverySample(({ plan }) => {
       for (const step of plan.host) expect(host).toContain(step.op);
       for (const step of plan.init) if (!both.includes(step.op)) expect(host).not.toContain(step.op);
@@ -423,6 +473,9 @@ describe('compile', () => {
 });
 
 function joinAll(config: Json): void {
-  config.linux.namespaces = ['pid', 'network', 'mount', 'uts', 'cgroup'].map((type) => ({ type, path: `/run/ns/${type}` }));
+  config.linux.namespaces = ['pid', 'network', 'mount', 'uts', 'cgroup'].map((type) => ({
+    type,
+    path: `/run/ns/${type}`,
+  }));
   config.linux.rootfsPropagation = 'shared';
 }

@@ -36,11 +36,8 @@ export const request: PlanRequest = {
 };
 
 export const specOf = (config: unknown): Spec => parse(structuredClone(config));
-export const planOf = (
-  config: unknown,
-  more: Partial<PlanRequest> = {},
-  facts: Partial<HostFacts> = {},
-): Plan => compile(specOf(config), { ...request, ...more }, { ...richHost, ...facts });
+export const planOf = (config: unknown, more: Partial<PlanRequest> = {}, facts: Partial<HostFacts> = {}): Plan =>
+  compile(specOf(config), { ...request, ...more }, { ...richHost, ...facts });
 
 export const helloConfig = (): Json =>
   JSON.parse(readFileSync(join(import.meta.dirname, '../../bundles/hello/config.json'), 'utf8'));
@@ -73,7 +70,12 @@ export function everything(): Json {
     { destination: '/etc/hosts', type: 'bind', source: '/run/hosts', options: ['bind', 'noatime'] },
     { destination: '/proc/meminfo', source: '/lxcfs/meminfo', options: ['bind'] },
     { destination: '/dev', options: ['remount', 'noexec'] },
-    { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'sync', 'size=64m,mode=1777', 'shared'] },
+    {
+      destination: '/tmp',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'sync', 'size=64m,mode=1777', 'shared'],
+    },
     { destination: '/tmp', options: ['remount', 'size=32m'] },
   ];
   config.mounts[1].options.push('ro');
@@ -131,9 +133,7 @@ const mount = fc.oneof(
     destination: path,
     type: fc.constantFrom('bind', 'none'),
     source: fc.constantFrom('/srv', 'data', '../x'),
-    options: fc
-      .tuple(options, fc.constantFrom('bind', 'rbind'))
-      .map(([list, bind]) => [bind, ...list]),
+    options: fc.tuple(options, fc.constantFrom('bind', 'rbind')).map(([list, bind]) => [bind, ...list]),
   }),
 );
 
@@ -164,7 +164,11 @@ const device = fc.oneof(
 const resources = fc.record(
   {
     devices: few(
-      fc.record({ allow: fc.boolean(), type: some(fc.constantFrom('a', 'b', 'c')), access: fc.constantFrom('rwm', 'r') }),
+      fc.record({
+        allow: fc.boolean(),
+        type: some(fc.constantFrom('a', 'b', 'c')),
+        access: fc.constantFrom('rwm', 'r'),
+      }),
     ),
     memory: fc.record({ limit: some(fc.integer({ min: -1, max: 2 ** 40 })) }),
     cpu: fc.record({ shares: some(fc.integer({ min: 2, max: 262144 })) }),
@@ -205,9 +209,9 @@ const parts = fc.record({
         ambient: capabilitySet,
       }),
       rlimits: fc.uniqueArray(
-        fc.record({ type: fc.constantFrom('RLIMIT_NOFILE', 'RLIMIT_CORE', 'RLIMIT_AS'), a: byte64, b: byte64 }).map(
-          ({ type, a, b }) => ({ type, soft: Math.min(a, b), hard: Math.max(a, b) }),
-        ),
+        fc
+          .record({ type: fc.constantFrom('RLIMIT_NOFILE', 'RLIMIT_CORE', 'RLIMIT_AS'), a: byte64, b: byte64 })
+          .map(({ type, a, b }) => ({ type, soft: Math.min(a, b), hard: Math.max(a, b) })),
         { selector: ({ type }) => type },
       ),
       noNewPrivileges: fc.boolean(),
@@ -232,7 +236,11 @@ const parts = fc.record({
   ),
   annotations: some(fc.dictionary(word, textValue, { maxKeys: 2 })),
   masks: fc.record(
-    { maskedPaths: few(path), readonlyPaths: few(path), rootfsPropagation: fc.constantFrom('rslave', 'shared', 'rprivate', 'unbindable') },
+    {
+      maskedPaths: few(path),
+      readonlyPaths: few(path),
+      rootfsPropagation: fc.constantFrom('rslave', 'shared', 'rprivate', 'unbindable'),
+    },
     { requiredKeys: [] },
   ),
   devices: some(few(device)),
