@@ -146,6 +146,11 @@ export const steps = {
     fields: { name: 'str' },
   },
   bring_up_loopback: { on: 'init', doc: 'Brings up lo in the new network namespace. netdevice(7)', fields: {} },
+  leave_chroot: {
+    on: 'init',
+    doc: 'Makes the root directory, where it is only a chroot(2), the root of the mount namespace; path is a directory below it. pivot_root(2)',
+    fields: { path: 'str' },
+  },
   set_propagation: {
     on: 'init',
     doc: 'Sets the propagation of the mount at a path. mount_setattr(2)',

@@ -6,10 +6,12 @@
 #include <linux/mount.h>
 #include <linux/stat.h>
 
-/* The host's /dev/null, taken before the root changes and checked by what it is, not by its name (CVE-2025-31133). */
-static int host_null(struct context *context) {
+/* The null device: the host's, or, where the host has none, the container's. It is taken before the root changes, and
+   checked by what it is, not by its name (CVE-2025-31133). */
+static int null_device(struct context *context) {
   if (context->slots[SLOT_NULL] >= 0) return context->slots[SLOT_NULL];
   long fd = SYSCALL4(openat, AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (fd == -ENOENT) fd = open_in_root(context, "/dev/null", PATH_ANY);
   if (fd < 0) return failed(context, "openat", "/dev/null", fd);
   struct statx stat;
   int error = stat_fd(context, (int)fd, &stat);
@@ -49,7 +51,7 @@ int step_mask_path(struct context *context, const struct step_mask_path *step) {
   if (error == 0 && (stat.stx_mode & 0170000) == 0040000) {
     mount = empty_directory(context, &first);
   } else if (error == 0) {
-    mount = host_null(context);
+    mount = null_device(context);
     if (mount >= 0) mount = clone_mount(context, mount, "", AT_EMPTY_PATH);
   }
   error = mount < 0 ? mount : attach(context, mount, target, step->path);

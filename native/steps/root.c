@@ -59,27 +59,24 @@ int step_attach_root(struct context *context, const struct step_attach_root *ste
   return error;
 }
 
-static int enter_root(struct context *context) {
-  long error = SYSCALL1(fchdir, context->slots[SLOT_ROOT]);
+static int enter(struct context *context, int directory) {
+  long error = SYSCALL1(fchdir, directory);
   return error < 0 ? failed(context, "fchdir", "", error) : 0;
 }
 
 /* pivot_root(".", ".") stacks the old root on the new one, so no directory of the container has to hold it. */
-int step_pivot_root(struct context *context, const struct step_pivot_root *step) {
-  (void)step;
+static int pivot_to(struct context *context, int root) {
   int old = open_dir(context, "/");
   if (old < 0) return old;
-  int result = enter_root(context);
+  int result = enter(context, root);
   if (result == 0) {
     long error = SYSCALL2(pivot_root, ".", ".");
     if (error < 0) result = failed(context, "pivot_root", ".", error);
   }
-  if (result == 0) {
-    long error = SYSCALL1(fchdir, old);
-    if (error < 0) result = failed(context, "fchdir", "", error);
-  }
+  if (result == 0) result = enter(context, old);
   /* As a slave, the old tree's unmounting does not travel back to the host. */
-  if (result == 0) result = change_mount(context, old, "/", (struct mount_change){.propagation = PROPAGATION_SLAVE, .recursive = 1});
+  struct mount_change slave = {.propagation = PROPAGATION_SLAVE, .recursive = 1};
+  if (result == 0) result = change_mount(context, old, "/", slave);
   if (result == 0) {
     long error = SYSCALL2(umount2, ".", MNT_DETACH);
     if (error < 0) result = failed(context, "umount2", ".", error);
@@ -89,6 +86,50 @@ int step_pivot_root(struct context *context, const struct step_pivot_root *step)
     if (error < 0) result = failed(context, "chdir", "/", error);
   }
   close_fd(old);
+  return result;
+}
+
+int step_pivot_root(struct context *context, const struct step_pivot_root *step) {
+  (void)step;
+  return pivot_to(context, context->slots[SLOT_ROOT]);
+}
+
+/* From a directory that lies outside of the root, ".." leads on to the root of the mount namespace. */
+static int climb_to_top(struct context *context) {
+  struct statx here, above;
+  for (;;) {
+    long error = SYSCALL5(statx, AT_FDCWD, ".", 0, STATX_BASIC_STATS | STATX_MNT_ID, &here);
+    if (error == 0) error = SYSCALL1(chdir, "..");
+    if (error == 0) error = SYSCALL5(statx, AT_FDCWD, ".", 0, STATX_BASIC_STATS | STATX_MNT_ID, &above);
+    if (error < 0) return failed(context, "chdir", "..", error);
+    if (here.stx_ino == above.stx_ino && here.stx_mnt_id == above.stx_mnt_id) return 0;
+  }
+}
+
+/* A chroot(2) can neither be pivoted nor be made private, for it is no mount; and setns(2) into its mount namespace would
+   lead out of it. So the top of the namespace is sought, which root may do, and the chroot becomes its root for good. */
+int step_leave_chroot(struct context *context, const struct step_leave_chroot *step) {
+  int base = open_dir(context, "/");
+  if (base < 0) return base;
+  int result = enter(context, base), tree = -1, top = -1;
+  if (result == 0) {
+    long error = SYSCALL1(chroot, step->path);
+    if (error < 0) result = failed(context, "chroot", step->path, error);
+  }
+  if (result == 0) result = climb_to_top(context);
+  if (result == 0) {
+    long error = SYSCALL1(chroot, ".");
+    if (error < 0) result = failed(context, "chroot", ".", error);
+  }
+  if (result == 0) result = top = open_dir(context, "/");
+  struct mount_change slave = {.propagation = PROPAGATION_SLAVE, .recursive = 1};
+  if (result >= 0) result = change_mount(context, top, "/", slave);
+  if (result == 0) result = tree = clone_mount(context, base, "", AT_EMPTY_PATH | AT_RECURSIVE);
+  if (result >= 0) result = attach(context, tree, base, "/");
+  if (result == 0) result = pivot_to(context, tree);
+  close_fd(top);
+  close_fd(tree);
+  close_fd(base);
   return result;
 }
 
@@ -116,7 +157,7 @@ static int change_root_here(struct context *context) {
 
 int step_move_root(struct context *context, const struct step_move_root *step) {
   (void)step;
-  int error = enter_root(context);
+  int error = enter(context, context->slots[SLOT_ROOT]);
   if (error < 0) return error;
   long answer = SYSCALL5(move_mount, context->slots[SLOT_ROOT], "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
   if (answer < 0) return failed(context, "move_mount", "/", answer);
@@ -127,7 +168,7 @@ int step_change_root(struct context *context, const struct step_change_root *ste
   int root = open_dir(context, step->path);
   if (root < 0) return root;
   fill_slot(context, SLOT_ROOT, root);
-  int error = enter_root(context);
+  int error = enter(context, context->slots[SLOT_ROOT]);
   return error < 0 ? error : change_root_here(context);
 }
 

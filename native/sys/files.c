@@ -179,6 +179,12 @@ int64_t sys_stat(const char *path, struct sys_out *out) {
   return sys_give_numbers(out, numbers, 5);
 }
 
+int64_t sys_is_mount_root(const char *path) {
+  struct statx info;
+  if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &info) < 0) return sys_fail("statx", path);
+  return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 int64_t sys_lock(int32_t fd, uint32_t operation) {
   while (flock(fd, (int)operation) < 0)
     if (errno != EINTR) return sys_fail("flock", "");

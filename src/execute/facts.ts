@@ -23,6 +23,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     bounding,
     lastCapability,
     cgroup: wanted.cgroups ? readCgroup() : undefined,
+    inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };
 }

@@ -72,6 +72,8 @@ export function describe(step: Step): string {
       return `join session keyring ${step.name}`;
     case 'bringUpLoopback':
       return 'bring up loopback';
+    case 'leaveChroot':
+      return 'make the chroot the root of the mount namespace';
     case 'setPropagation':
       return `make ${step.path} ${propagationName(step.propagation, step.recursive)}`;
     case 'privateParent':

@@ -187,6 +187,7 @@ function planRemount(target: string, options: MountOptions, from: string): InitS
     ...(options.bind === undefined && options.data.length > 0
       ? [{ op: 'reconfigure', options: options.data, ...reason } as const]
       : []),
+    ...propagationSteps(options, from, target),
   ];
 }
 

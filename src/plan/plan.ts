@@ -40,7 +40,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   const cgroup = planCgroup(spec, request.id, facts);
   const devices = planDevices(spec, namespaces.newUser);
   const process = planProcess(spec, request, facts, namespaces.newUser);
-  const root = planRootOpen(spec, request, namespaces);
+  const root = planRootOpen(spec, request, namespaces, facts);
   const createHooks = [
     ...hookSteps(state, 'prestart', 'creating'),
     ...hookSteps(state, 'createRuntime', 'creating'),

@@ -16,7 +16,7 @@ export interface RootPlan {
   readonly attach: readonly InitStep[];
 }
 
-export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan): RootPlan {
+export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): RootPlan {
   if (!namespaces.hasMount) return { before: [], attach: [] };
   const open: InitStep = {
     op: 'openTree',
@@ -29,7 +29,14 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
   const isSlave = propagation.flag === MS_SLAVE;
   // An unbindable mount could not be cloned for the root or a volume: its mounts are private until the root is entered.
   const around = propagation.flag === MS_UNBINDABLE ? { flag: MS_PRIVATE, recursive: true } : propagation;
+  const leave: InitStep = {
+    op: 'leaveChroot',
+    path: request.rootfs,
+    from: '',
+    why: 'pivot_root(2) cannot work in a chroot, and setns(2) into its mount namespace would lead out of it',
+  };
   const attach: InitStep[] = [
+    ...(facts.inChroot ? [leave] : []),
     {
       op: 'setPropagation',
       path: '/',
