@@ -70,6 +70,9 @@ export function decodeReport(bytes: Uint8Array): Report {
   return { done, failed, pid, pidfd: kept[0], control: kept[1], console: kept[2] };
 }
 
+/** The first character that takes one, two, three and four bytes: less in as many is a disguise. */
+const shortest = [0, 0x80, 0x800, 0x10000];
+
 /** UTF-8, as the kernel and hooks write it; other bytes become U+FFFD. Only failures come here, so a loop will do. */
 function decodeText(bytes: Uint8Array): string {
   let text = '';
@@ -92,7 +95,7 @@ function decodeText(bytes: Uint8Array): string {
       good = (next & 0xc0) === 0x80;
       point = (point << 6) | (next & 0x3f);
     }
-    good &&= point <= 0x10ffff && !(point >= 0xd800 && point < 0xe000);
+    good &&= point >= (shortest[more] ?? 0) && point <= 0x10ffff && !(point >= 0xd800 && point < 0xe000);
     if (good) at += more;
     text += good ? String.fromCodePoint(point) : '\ufffd';
   }

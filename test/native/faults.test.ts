@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cgroupsOf, type Container, container, expect, runtime, stateRoot, test, until } from '../harness/index.ts';
+import { type Container, container, expect, runtime, stateRoot, test } from '../harness/index.ts';
 
 // A peer has no promise to keep here; it shows that the tests can fail.
 const promised = { only: ['tsrun' as const], timeout: 60_000 };

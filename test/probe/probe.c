@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -377,6 +378,23 @@ list_fd_targets (char **args)
   return 0;
 }
 
+/* setns(2) into the own mount namespace leads to its root, wherever chroot(2) may have put the process. */
+static int
+show_namespace_root (char **args)
+{
+  struct stat before, after;
+
+  (void) args;
+  int fd = open ("/proc/self/ns/mnt", O_RDONLY);
+  if (stat ("/", &before) < 0 || fd < 0 || setns (fd, CLONE_NEWNS) < 0 || stat ("/", &after) < 0)
+    {
+      perror ("setns");
+      return 1;
+    }
+  puts (before.st_ino == after.st_ino && before.st_dev == after.st_dev ? "same" : "different");
+  return 0;
+}
+
 static int
 exit_with (char **args)
 {
@@ -396,6 +414,7 @@ static const struct
   { "chown", 2, try_chown }, { "catch", 1, catch_signals }, { "raise", 1, raise_signal }, { "sleep", 0, sleep_forever },
   { "fork-away", 0, fork_away }, { "swap", 2, swap_forever }, { "leak-fds", 3, leak_fds },
   { "bad-signals", 1, with_bad_signals }, { "exit", 1, exit_with },
+  { "nsroot", 0, show_namespace_root },
 };
 
 int

@@ -133,7 +133,7 @@ describe('a report', () => {
   });
 
   test('has the text of the kernel decoded as the Encoding standard does, byte by byte where it is not UTF-8', () => {
-    const valid = fc.string({ unit: 'binary' }).map((text) => text.toWellFormed().replaceAll('\0', '.'));
+    const valid = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '.'));
     fc.assert(
       fc.property(valid, (text) => {
         expect(reportOf({ kind: FAILED, detail: utf8(text) }).failed?.call).toBe(text);
@@ -147,7 +147,7 @@ describe('a report', () => {
         const plain = (some: string) => some.replaceAll('\ufffd', '').replaceAll('\0', '');
         const wanted = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).split('\0').slice(0, 3).join('');
         expect(plain(joined)).toBe(plain(wanted));
-        expect(joined.isWellFormed()).toBe(true);
+        expect(joined).not.toMatch(/[\ud800-\udfff]/u);
       }),
       { numRuns: 2000 },
     );
