@@ -1,8 +1,11 @@
 /* tsrun: the engine, the bytecode of the TypeScript and the executor in one static program. */
+#define _GNU_SOURCE
 #include "engine/engine.h"
 #include "sys/sys.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static JSModuleDef *read_module(JSContext *js, const char *name) {
@@ -41,7 +44,17 @@ static int crash(JSContext *js, JSValue thrown) {
   return 1;
 }
 
+/* Closed standard descriptors would be given to the next file that is opened here, and from here to the container
+   (CVE-2024-21626). Where there is no /dev/null, an empty file without a name takes its place. */
+static void fill_standard_descriptors(void) {
+  for (int fd = 0; fd < 3; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    if (open("/dev/null", O_RDWR) < 0 && memfd_create("null", 0) < 0) _exit(1);
+  }
+}
+
 int main(int argc, char **argv) {
+  fill_standard_descriptors();
   sys_set_args(argc, argv);
   JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   JSContext *js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);

@@ -8,6 +8,7 @@ const { SIGCHLD = 17, SIGURG = 23, SIGWINCH = 28 } = signals;
 const ECHILD = 10;
 const EIO = 5;
 const EAGAIN = 11;
+const EPIPE = 32;
 const CHUNK = 65536;
 
 export interface Foreground {
@@ -82,6 +83,8 @@ class Terminal {
   /** Read from one side and not yet taken by the other. */
   private toMaster: Uint8Array = new Uint8Array(0);
   private open: boolean = true;
+  /** Somebody still takes what the container writes. */
+  private watched: boolean = true;
 
   constructor(master: number) {
     this.master = master;
@@ -131,8 +134,22 @@ class Terminal {
       else if (!isSysError(error) || error.errno !== EAGAIN) throw error;
       return false;
     }
-    for (let at = 0; at < bytes.length; ) at += sys.write(1, bytes.subarray(at));
+    this.show(bytes);
     return bytes.length > 0;
+  }
+
+  /** Whoever read this output may have left: the container goes on, and what it writes is dropped. */
+  private show(bytes: Uint8Array): void {
+    for (let at = 0; this.watched && at < bytes.length; ) {
+      try {
+        at += sys.write(1, bytes.subarray(at));
+      } catch (error) {
+        if (!isSysError(error) || (error.errno !== EPIPE && error.errno !== EIO && error.errno !== EAGAIN)) throw error;
+        // EAGAIN: the caller's end is non-blocking and its reader slow.
+        if (error.errno === EAGAIN) sys.poll(new Uint32Array([1, POLLOUT]), -1);
+        else this.watched = false;
+      }
+    }
   }
 
   private copyIn(): void {
