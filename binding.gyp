@@ -77,7 +77,7 @@
     {
       'target_name': 'tsrun-compile',
       'type': 'executable',
-      'include_dirs': ['<(quickjs_include)'],
+      'cflags': ['-isystem', '<(quickjs_include)'],
       'sources': ['native/engine/compile.c'],
       'libraries': ['<(quickjs_lib)', '-lm', '-ldl', '-lpthread'],
     },
@@ -86,7 +86,7 @@
       'product_name': 'tsrun',
       'type': 'executable',
       'dependencies': ['init_image'],
-      'include_dirs': ['<(quickjs_include)'],
+      'cflags': ['-fno-pie', '-isystem', '<(quickjs_include)'],
       'sources': [
         'native/engine/main.c',
         'native/engine/doors.c',
@@ -97,7 +97,6 @@
         '<(SHARED_INTERMEDIATE_DIR)/init_image.S',
       ],
       'ldflags': ['-static', '-no-pie', '-Wl,--build-id=none'],
-      'cflags': ['-fno-pie'],
       'libraries': ['<(quickjs_lib)', '-lm', '-lpthread'],
     },
   ],

@@ -2,7 +2,7 @@
 //   tables -> C and TypeScript (generate.mjs) -> dist/*.js (tsc) -> one bundle (esbuild) -> bytecode -> dist/tsrun
 // Without QuickJS only the Node form is built, and that is said.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -60,6 +60,12 @@ function configure(quickjs) {
 
 const make = (...targets) => run('make', '--no-print-directory', '-s', '-C', 'build', 'BUILDTYPE=Release', ...targets);
 
+/** Renamed into place: the one that is there may be running, or mapped, at this moment. */
+function install(name) {
+  copyFileSync(join('build/Release', name), join('dist', `.${name}`));
+  renameSync(join('dist', `.${name}`), join('dist', name));
+}
+
 /** The bundle as ES modules: what every verb needs at once, the rest in chunks that are read when they are called for. */
 async function bundle() {
   const { build } = await import('esbuild');
@@ -93,12 +99,12 @@ if (!existsSync('native/gen/modules.gen.S')) writeFileSync('native/gen/modules.g
 configure(quickjs);
 mkdirSync('dist', { recursive: true });
 make('tsrun_addon');
-copyFileSync('build/Release/tsrun.node', 'dist/tsrun.node');
+install('tsrun.node');
 if (quickjs === undefined) {
   console.log('libquickjs is not here: built the Node form only (dist/cli.js). See scripts/setup.');
 } else {
   make('tsrun-compile');
   await bundle();
   make('tsrun-static');
-  copyFileSync('build/Release/tsrun', 'dist/tsrun');
+  install('tsrun');
 }

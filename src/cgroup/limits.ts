@@ -343,7 +343,7 @@ function hugepageLimits(out: Collector, resources: LinuxResources): void {
 function rdma(out: Collector, resources: LinuxResources): void {
   for (const [device, { hcaHandles, hcaObjects }] of Object.entries(resources.rdma ?? {})) {
     const field = `/rdma/${escapePointer(device)}`;
-    if (!/^[^\s=]+$/.test(device)) {
+    if (!/^[^\s=]+$/.test(device) || device.includes('\0')) {
       out.problem(field, 'the name of an RDMA device', device);
       continue;
     }

@@ -29,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 function openLog({ globals }: Head): Log {
+  if (globals.log !== undefined) sys.appendFile(globals.log, '');
   return new Log({
     file: globals.log,
     format: globals.logFormat,

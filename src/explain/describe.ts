@@ -81,7 +81,7 @@ export function describe(step: Step): string {
     case 'attachRoot':
       return `mount the root file system over ${step.path}`;
     case 'mount':
-      return `make ${step.fstype} file system${withOptions([...attributeNames(step.attributes), ...step.options])}`;
+      return `make ${step.fstype} file system${step.source.startsWith('/') ? ` of ${step.source}` : ''}${withOptions([...attributeNames(step.attributes), ...step.options])}`;
     case 'bind':
       return `clone ${step.recursive === 1 ? 'the mount tree' : 'the mount of'} ${step.source}`;
     case 'setMount':

@@ -19,7 +19,18 @@ function lines({ side, step, answer }: Placed, number: string, traced: boolean):
   const outcome = traced ? `${wordAnswer(answer).padEnd(20)} ` : '';
   const section = sectionOf(step.from);
   const origin = step.from === '' ? 'the runtime itself' : `${step.from}  ${section}`;
-  return `${number}  ${outcome}${side.padEnd(4)}  ${describe(step)}\n${indent}${traced ? ' '.repeat(21) : ''}      ${origin}: ${step.why}\n`;
+  return `${number}  ${outcome}${side.padEnd(4)}  ${printable(describe(step))}\n${indent}${traced ? ' '.repeat(21) : ''}      ${printable(origin)}: ${step.why}\n`;
+}
+
+/** A configuration may come from anywhere: what would steer a terminal, or look like a line of ours, is shown as it is written in JSON. */
+function printable(text: string): string {
+  let shown = '';
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    const isControl = code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029;
+    shown += isControl ? `\\u${code.toString(16).padStart(4, '0')}` : char;
+  }
+  return shown;
 }
 
 function wordAnswer(answer: Answer | undefined): string {

@@ -83,17 +83,17 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
 
   // With the rights of the runtime, while init still has them. In a user namespace it has none to raise limits with.
   const ownLimits = rlimitSteps(process, DESCRIPTORS_OF_INIT);
-  const become: InitStep[] = [
-    {
-      op: 'closeDescriptors',
-      preserveFds: request.preserveFds,
-      from: '',
-      why: 'no descriptor of the host reaches the container (CVE-2024-21626)',
-    },
-  ];
-  if (process.terminal === true)
+  const become: InitStep[] = [];
+  if (process.terminal === true) {
     become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
-  else if (user.uid !== 0) {
+  }
+  become.push({
+    op: 'closeDescriptors',
+    preserveFds: request.preserveFds,
+    from: '',
+    why: 'no descriptor of the host reaches the container (CVE-2024-21626)',
+  });
+  if (process.terminal !== true && user.uid !== 0) {
     become.push({
       op: 'ownStdio',
       uid: user.uid,
