@@ -19,7 +19,7 @@ int log_report(struct host *host, struct report head, const char *detail) {
   return 0;
 }
 
-static int log_failure(struct host *host, enum report_kind kind, uint32_t step, long error, uint64_t time) {
+static void log_failure(struct host *host, enum report_kind kind, uint32_t step, long error, uint64_t time) {
   char buffer[REPORT_DETAIL_MOST];
   struct context *context = &host->context;
   struct text detail = text_in(buffer, sizeof buffer);
@@ -29,15 +29,43 @@ static int log_failure(struct host *host, enum report_kind kind, uint32_t step, 
   text_add_bytes(&detail, "", 1);
   text_add(&detail, context->message);
   struct report head = {
-      .kind = (uint8_t)kind, .detail = (uint16_t)detail.used, .step = step, .error = (int32_t)-error, .result = context->result, .nanoseconds = time,
+      .kind = (uint8_t)kind,
+      .detail = (uint16_t)detail.used,
+      .step = step,
+      .error = (int32_t)-error,
+      .result = context->result,
+      .nanoseconds = time,
   };
-  return log_report(host, head, buffer);
+  host->told = log_report(host, head, buffer) == 0;
 }
 
 static uint32_t count_zeros(const char *pool, size_t size) {
   uint32_t count = 0;
   for (size_t i = 0; i < size; i++) count += pool[i] == 0;
   return count;
+}
+
+/* One step of the program: decoded, its length checked against what the table says, and run if asked to. */
+static int next_step(struct context *context, struct program *program, int run) {
+  uint32_t code = take_u32(program), length = take_u32(program);
+  const uint32_t *fields = program->words;
+  char **pointers = program->pointers;
+  int error = program->broken ? 0 : dispatch(context, program, code, run);
+  if ((size_t)(program->words - fields) != length) program->broken = 1;
+  if (!run) program->pointers = pointers;
+  return error;
+}
+
+/* The whole program is read once before any of it runs: a step of the wrong length would shift all that follow. */
+static int check_program(struct host *host, struct program program) {
+  uint32_t index = 0;
+  for (; program.words < program.words_end; index++) {
+    next_step(&host->context, &program, 0);
+    if (program.broken) break;
+  }
+  if (!program.broken && program.pool == program.pool_end && program.blob == program.blob_end) return 0;
+  log_failure(host, REPORT_BROKEN, index, -EPROTO, 0);
+  return -EPROTO;
 }
 
 int run_program(struct host *host, struct streams streams) {
@@ -57,26 +85,25 @@ int run_program(struct host *host, struct streams streams) {
       .pointers_end = pointers + room,
   };
   struct context *context = &host->context;
+  if (result == 0) result = check_program(host, program);
   for (uint32_t index = 0; result == 0 && program.words < program.words_end; index++) {
     uint64_t start = host->traced ? now() : 0;
     context->result = 0;
     context->call = NULL;
     context->object[0] = context->message[0] = 0;
-    uint32_t code = take_u32(&program), length = take_u32(&program);
-    const uint32_t *fields = program.words;
-    /* A broken step is not run: dispatch looks at the mark after decoding. */
-    if (length > (size_t)(program.words_end - fields)) program.broken = 1;
-    int error = program.broken ? 0 : dispatch(context, &program, code, 1);
-    if ((size_t)(program.words - fields) != length) program.broken = 1;
+    int error = next_step(context, &program, 1);
     uint64_t time = host->traced ? now() - start : 0;
     if (program.broken) {
       log_failure(host, REPORT_BROKEN, index, -EPROTO, 0);
       result = -EPROTO;
     } else if (error < 0) {
-      if (!host->init_failed) log_failure(host, REPORT_FAILED, index, error, time);
+      if (!host->told) log_failure(host, REPORT_FAILED, index, error, time);
       result = error;
     } else if (host->traced || context->result != 0) {
-      result = log_report(host, (struct report){.kind = REPORT_DONE, .step = index, .result = context->result, .nanoseconds = time}, "");
+      result = log_report(
+          host,
+          (struct report){.kind = REPORT_DONE, .step = index, .result = context->result, .nanoseconds = time},
+          "");
     }
   }
   if (result < 0) kill_init(context);

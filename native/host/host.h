@@ -18,7 +18,7 @@ struct host {
   struct context context;
   struct streams init; /* what launch sends */
   int traced;
-  int init_failed;          /* the report of it is in the log already */
+  int told; /* the log says what failed */
   char *log;                /* reports, in the order in which they came */
   size_t log_used, log_size;
 };

@@ -217,9 +217,8 @@ int step_await_init(struct context *context, const struct step_await_init *step)
     switch ((enum report_kind)head.kind) {
     case REPORT_FAILED:
     case REPORT_BROKEN:
-      host->init_failed = 1;
-      error = log_report(host, head, detail);
-      return error < 0 ? error : -(head.error > 0 ? head.error : EPROTO);
+      host->told = log_report(host, head, detail) == 0;
+      return head.error > 0 ? -head.error : -EPROTO;
     case REPORT_PID:
       error = follow_fork(context, head.result);
       if (error < 0) return error;

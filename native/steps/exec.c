@@ -29,16 +29,8 @@ static void close_all_but(unsigned first, int one, int other) {
 
 int step_close_descriptors(struct context *context, const struct step_close_descriptors *step) {
   context->preserve_fds = step->preserve_fds;
-  int peer = context->slots[SLOT_PEER];
   for (int slot = 0; slot < SLOT_COUNT; slot++)
-    if (slot != SLOT_GATE && slot != SLOT_PEER) fill_slot(context, slot, -1);
-  /* With a terminal the peer becomes 0, 1 and 2 in the next step; until then it is moved below the rest. */
-  if (peer >= 0) {
-    long moved = SYSCALL3(fcntl, peer, F_DUPFD_CLOEXEC, FIRST_FD + step->preserve_fds);
-    if (moved < 0) return failed(context, "fcntl", "", moved);
-    fill_slot(context, SLOT_PEER, (int)moved);
-    return 0;
-  }
+    if (slot != SLOT_GATE) fill_slot(context, slot, -1);
   close_all_but(FIRST_FD + step->preserve_fds, context->control, context->slots[SLOT_GATE]);
   return 0;
 }
@@ -82,7 +74,8 @@ int step_find_executable(struct context *context, const struct step_find_executa
 /* Before the start, the signals that would end another process end this one too: as pid 1 of its namespace it would
    not get them otherwise. */
 static int signal_descriptor(void) {
-  uint64_t ending = 1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
+  uint64_t ending =
+      1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
   SYSCALL4(rt_sigprocmask, SIG_SETMASK, &ending, 0, sizeof ending);
   return (int)SYSCALL4(signalfd4, -1, &ending, sizeof ending, O_CLOEXEC);
 }
@@ -148,7 +141,8 @@ static void find_home(struct context *context, uint32_t uid, char *home, size_t 
     return;
   }
   size_t length = 0;
-  for (long got; length < sizeof passwd && (got = SYSCALL3(read, fd, passwd + length, sizeof passwd - length)) > 0;)
+  for (long got;
+       length < sizeof passwd && (got = SYSCALL3(read, fd, passwd + length, sizeof passwd - length)) > 0;)
     length += (size_t)got;
   close_fd((int)fd);
   for (size_t line = 0; line < length;) {

@@ -83,7 +83,8 @@ const planDevice = (device: LinuxDevice, index: number, bind: number): InitStep 
   minor: device.minor ?? 0,
   uid: device.uid ?? 0,
   gid: device.gid ?? 0,
-  bind,
+  // A fifo is no device: mknod(2) makes one in a user namespace too, and the host's is nobody's business inside.
+  bind: device.type === 'p' ? 0 : bind,
   from: `/linux/devices/${index}`,
   why: 'asked for',
 });

@@ -65,7 +65,7 @@ export interface Process {
   readonly args: readonly string[];
   /** Default: uid 0, gid 0. */
   readonly user: User;
-  /** Absent means that the runtime leaves the capabilities alone. */
+  /** Absent means none, as in runc. */
   readonly capabilities?: LinuxCapabilities;
   /** At most one for each type. */
   readonly rlimits?: readonly POSIXRlimit[];

@@ -288,7 +288,7 @@ describe('hooks', () => {
       fc.property(sample, ({ plan, spec, request }) => {
         for (const step of happening(plan)) {
           if (step.op !== 'runHook') continue;
-          const state = JSON.parse(`${step.stateHead}4242${step.stateTail}`) as Json;
+          const state: unknown = JSON.parse(`${step.stateHead}4242${step.stateTail}`);
           expect(state).toEqual({
             ociVersion: spec.ociVersion,
             id: request.id,

@@ -16,16 +16,17 @@ export const allCapabilities = 2 ** capabilityNames.length - 1;
 const controllers = ['cpu', 'cpuset', 'hugetlb', 'io', 'memory', 'misc', 'pids', 'rdma'];
 
 /** A host with everything, on which nothing is left out. */
-export const richHost: HostFacts = {
+const richHost: HostFacts = {
   euid: 0,
   permitted: allCapabilities,
   bounding: allCapabilities,
   lastCapability: capabilityNames.length - 1,
   cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers },
   kernelMounts: [],
+  inChroot: false,
 };
 
-export const request: PlanRequest = {
+const request: PlanRequest = {
   id: 'box',
   bundle: '/bundles/box',
   rootfs: '/bundles/box/rootfs',
@@ -252,7 +253,7 @@ const parts = fc.record({
 const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 /** A configuration that parseSpec takes: fields that need a namespace are there only beside it. */
-export const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
+const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
   const list = part.namespaces ?? [];
   const has = (type: string) => list.some((entry) => entry.type === type);
   const newUser = list.some((entry) => entry.type === 'user' && !('path' in entry));
@@ -314,6 +315,7 @@ export const sample: fc.Arbitrary<Sample> = fc
         }),
       ),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),
+      inChroot: fc.boolean(),
     }),
   })
   .map((made) => {

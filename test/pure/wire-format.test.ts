@@ -1,7 +1,7 @@
 // The wire format between TypeScript and the executor, as native/plan.table.mjs describes it.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ConfigError } from '../../src/errors.ts';
+import { TsrunError } from '../../src/errors.ts';
 import { encode } from '../../src/execute/encode.ts';
 import { codes } from '../../src/execute/encoders.gen.ts';
 import type { Plan } from '../../src/plan/plan.ts';
@@ -140,7 +140,7 @@ describe('a NUL in config.json', () => {
       try {
         plan = planOf(config);
       } catch (error) {
-        expect(error).toBeInstanceOf(ConfigError);
+        expect(error).toBeInstanceOf(TsrunError);
         continue;
       }
       expectNoNul(plan);
