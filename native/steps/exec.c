@@ -129,7 +129,7 @@ int step_await_start(struct context *context, const struct step_await_start *ste
 }
 
 /* HOME from the container's own passwd (hostile: read once, at most this much, no link but within the root). */
-static void find_home(struct context *context, uint32_t uid, char *home, size_t size) {
+static void find_home(uint32_t uid, char *home, size_t size) {
   static char passwd[262144];
   struct text text = text_in(home, size);
   text_add(&text, "HOME=/");
@@ -161,13 +161,12 @@ static void find_home(struct context *context, uint32_t uid, char *home, size_t 
     }
     line = end + 1;
   }
-  (void)context;
 }
 
 int step_exec(struct context *context, const struct step_exec *step) {
   static char home[4200];
   if (step->find_home && step->env.count > 0) {
-    find_home(context, step->uid, home, sizeof home);
+    find_home(step->uid, home, sizeof home);
     step->env.list[step->env.count - 1] = home;
   }
   /* What execve(2) resolves must not lead through a descriptor of ours (CVE-2024-21626): all but the socket are gone

@@ -17,14 +17,18 @@ function emptyRoot(box: ReturnType<typeof container>): string {
   return root;
 }
 
-test('alone in an empty root, without /proc and /dev, it runs a bundle and leaves nothing', { only: ['tsrun'] }, (t) => {
+test('alone in an empty root, without /proc and /dev, it runs a bundle and leaves nothing', {
+  only: ['tsrun'],
+}, (t) => {
   const root = emptyRoot(container(t));
   const result = spawnSync('chroot', [root, '/tsrun', 'run', '/bundle'], { encoding: 'utf8' });
   expect(result).toMatchObject({ status: 5, stdout: 'greeting\n', stderr: '' });
   expect(readdirSync(join(root, 'run/tsrun'))).toEqual([]);
 });
 
-test('a container that was made in a chroot cannot leave it through its own mount namespace', { only: ['tsrun'] }, (t) => {
+test('a container that was made in a chroot cannot leave it through its own mount namespace', {
+  only: ['tsrun'],
+}, (t) => {
   const box = container(t);
   box.config.process.args = ['true'];
   const root = emptyRoot(box);

@@ -19,7 +19,11 @@ const long = 'x'.repeat(4096);
 
 describe('parseSpec refuses at the top', () => {
   refuses([
-    ['a missing version', (c) => delete c.ociVersion, '/ociVersion: a version 1.x of the specification in SemVer 2.0, such as 1.3.0, nothing'],
+    [
+      'a missing version',
+      (c) => delete c.ociVersion,
+      '/ociVersion: a version 1.x of the specification in SemVer 2.0, such as 1.3.0, nothing',
+    ],
     ['a version of another major', (c) => (c.ociVersion = '2.0.0'), /^\/ociVersion: a version 1.x .*, "2.0.0"$/],
     ['a version of two parts', (c) => (c.ociVersion = '1.3'), /^\/ociVersion: a version 1.x .*, "1.3"$/],
     ['a version with a leading zero', (c) => (c.ociVersion = '01.3.0'), /^\/ociVersion/],

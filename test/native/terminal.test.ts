@@ -1,0 +1,98 @@
+// process.terminal where the master goes to a socket, and terminals whose other side behaves badly.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { type Container, container, expect, mountAt, test, until } from '../harness/index.ts';
+
+// Node cannot receive descriptors. This listens, takes one with its text, says what it got, and copies what comes out.
+const receiver = `
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen(1)
+connection, _ = server.accept()
+text, fds, _, _ = socket.recv_fds(connection, 1024, 1)
+out = open(sys.argv[2], 'w', buffering=1)
+out.write('%d %s %s\\n' % (len(fds), os.isatty(fds[0]), text.decode()))
+while True:
+    try:
+        data = os.read(fds[0], 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    out.write(data.decode().replace('\\r', ''))
+out.write('end\\n')
+`;
+
+async function consoleSocket(t: Parameters<typeof container>[0], box: Container): Promise<() => string> {
+  writeFileSync(box.path('receiver.py'), receiver);
+  const [socket, output] = [box.path('console.sock'), box.path('console.out')];
+  const child = spawn('python3', [box.path('receiver.py'), socket, output], { stdio: 'ignore' });
+  t.onTestFinished(() => void child.kill());
+  await until('the receiver listens', () => existsSync(socket));
+  return () => (existsSync(output) ? readFileSync(output, 'utf8') : '');
+}
+
+test('--console-socket gets the master of the terminal', async (t) => {
+  const box = container(t, { process: { terminal: true } });
+  const output = await consoleSocket(t, box);
+  box.prepare(['sh', '-c', 'tty; echo to the terminal; exec sleep 0.2']);
+  const flags = ['--bundle', box.bundle, '--console-socket', box.path('console.sock'), box.id];
+  expect(box.call('create', flags)).toMatchObject({ code: 0 });
+  expect(box.start()).toMatchObject({ code: 0 });
+  await until('the terminal is closed', () => output().includes('end\n'));
+  expect(output()).toMatch(/^1 True .*\n\/dev\/(pts\/0|console)\nto the terminal\nend\n$/);
+});
+
+test('a created container with a terminal holds no descriptor of the host', { only: ['tsrun'] }, async (t) => {
+  const box = container(t, { process: { terminal: true } });
+  await consoleSocket(t, box);
+  box.prepare(['sleep', '100']);
+  const flags = ['--bundle', box.bundle, '--console-socket', box.path('console.sock'), box.id];
+  expect(box.call('create', flags)).toMatchObject({ code: 0 });
+  const { pid } = box.state();
+  const targets = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  const expected = /^(\/dev\/pts\/\d+|socket:\[\d+\]|anon_inode:\[signalfd\])$/;
+  expect(targets.filter((target) => !expected.test(target))).toEqual([]);
+});
+
+test('a terminal whose reader leaves does not end the container', { only: ['tsrun'] }, (t) => {
+  const box = container(t, { process: { terminal: true } });
+  box.prepare(['sh', '-c', 'i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; exit 6']);
+  const [command, ...args] = box.argv('run', '--bundle', box.bundle, box.id);
+  const words = [command, ...args].map((word) => `'${word}'`).join(' ');
+  const script = `${words} </dev/null | head -n 1; echo \${PIPESTATUS[0]}`;
+  const result = spawnSync('bash', ['-c', script], { encoding: 'utf8', env: box.env() });
+  expect(result.stdout.replaceAll('\r', '')).toBe('line 0\n6\n');
+});
+
+test('a slow reader of a terminal loses nothing', { only: ['tsrun'] }, (t) => {
+  const box = container(t, { process: { terminal: true } });
+  box.prepare(['sh', '-c', 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done']);
+  const [command, ...args] = box.argv('run', '--bundle', box.bundle, box.id);
+  const words = [command, ...args].map((word) => `'${word}'`).join(' ');
+  const result = spawnSync('bash', ['-c', `${words} </dev/null | (sleep 0.3; wc -l)`], {
+    encoding: 'utf8',
+    env: box.env(),
+  });
+  expect(result.stdout.trim()).toBe('20000');
+});
+
+test('closed standard descriptors are /dev/null inside, and nothing of the host', { only: ['tsrun'] }, (t) => {
+  const box = container(t);
+  box.prepare(['sh', '-c', 'probe fd-targets >/out']);
+  const [command, ...args] = box.argv('run', '--bundle', box.bundle, box.id);
+  const words = [command, ...args].map((word) => `'${word}'`).join(' ');
+  const result = spawnSync('sh', ['-c', `${words} <&- >&- 2>&-; echo $? >${box.path('code')}`], { env: box.env() });
+  expect(result.status).toBe(0);
+  expect(readFileSync(box.path('code'), 'utf8')).toBe('0\n');
+  expect(readFileSync(`${box.rootfs}/out`, 'utf8')).toBe('0 /dev/null\n1 /out\n2 /dev/null\n');
+});
+
+test('iversion keeps the other flags of the mount', { only: ['tsrun'] }, (t) => {
+  const box = container(t);
+  const options = ['nosuid', 'nodev', 'noexec', 'iversion'];
+  box.config.mounts.push({ destination: '/data', type: 'tmpfs', source: 'tmpfs', options });
+  const flags = mountAt(box.run('cat', '/proc/self/mountinfo').out, '/data').options;
+  expect(flags).toEqual(expect.arrayContaining(['nosuid', 'nodev', 'noexec']));
+});
