@@ -55,7 +55,11 @@ export const sys = {
     result: 'nums',
     doc: '[mode, uid, inode, major, minor] of what a path leads to. stat(2)',
   },
-  isMountRoot: { args: { path: 'str' }, result: 'num', doc: '1 where a path is the root of a mount, else 0. STATX_ATTR_MOUNT_ROOT in statx(2)' },
+  isMountRoot: {
+    args: { path: 'str' },
+    result: 'num',
+    doc: '1 where a path is the root of a mount, else 0. STATX_ATTR_MOUNT_ROOT in statx(2)',
+  },
   lock: { args: { fd: 'i32', operation: 'u32' }, result: 'void', doc: 'flock(2), going on after signals.' },
   isOpen: { args: { fd: 'i32' }, result: 'num', doc: '1 where the descriptor is open, else 0. F_GETFD in fcntl(2)' },
   // --- this process ----------------------------------------------------------------------------------------------

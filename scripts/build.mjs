@@ -2,7 +2,16 @@
 //   tables -> C and TypeScript (generate.mjs) -> dist/*.js (tsc) -> one bundle (esbuild) -> bytecode -> dist/tsrun
 // Without QuickJS only the Node form is built, and that is said.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 

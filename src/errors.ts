@@ -144,7 +144,8 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
   if (op === 'awaitInit' && name === 'EPIPE')
     return 'init was killed while it made the container, perhaps for want of memory: is the memory limit too low?';
-  if (call === 'unshare' && name === 'EPERM') return 'a user namespace cannot be made in a chroot, nor without the right to';
+  if (call === 'unshare' && name === 'EPERM')
+    return 'a user namespace cannot be made in a chroot, nor without the right to';
   if (call === 'unshare' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
   if (call === 'clone3' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
   if (call === 'setgroups' || call === 'setresuid' || call === 'setresgid')

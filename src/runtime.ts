@@ -5,7 +5,7 @@ import { noSuchContainer, stepError, sysError, TsrunError } from './errors.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
-import { connectGate, readAfterGate } from './execute/gate.ts';
+import { type AfterGate, connectGate, readAfterGate } from './execute/gate.ts';
 import { killAndWait, processesOf, signalProcess } from './state/processes.ts';
 import { completeRecord, draftRecord } from './state/record.ts';
 import type { Report } from './execute/report.ts';
@@ -83,10 +83,10 @@ export class Runtime {
     const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, options.detach);
-    const lock = this.store.claim(id);
     // From here on a signal is meant for the container, even if it comes before its process is there.
     const signals = options.detach ? -1 : sys.catchSignals();
     if (!options.detach && options.subreaper) sys.setSubreaper();
+    const lock = this.store.claim(id);
     let created: Created;
     try {
       created = this.make(id, bundle, options, undefined, planBundle);
@@ -99,7 +99,13 @@ export class Runtime {
       return 0;
     }
     const { pid, pidfd = -1, console } = created.report;
-    const code = waitInForeground({ pid, pidfd, console, signals });
+    let code: number;
+    try {
+      code = waitInForeground({ pid, pidfd, console, signals });
+    } catch (error) {
+      this.abandon(created.record, pidfd);
+      throw error;
+    }
     if (!options.keep) this.remove(created.record);
     return code;
   }
@@ -211,17 +217,16 @@ export class Runtime {
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
       const report = this.execute(plan, draft, options.observe);
-      const record = completeRecord(draft, plan, report);
       try {
+        const record = completeRecord(draft, plan, report);
         // In the foreground the next word of the state is "running", a moment later.
         if (gate !== undefined) this.store.save(record);
         handOut(options, report);
+        return { record, plan, report };
       } catch (error) {
-        killAndWait(record);
-        this.remove(record);
+        this.abandon(draft, report.pidfd);
         throw error;
       }
-      return { record, plan, report };
     } catch (error) {
       this.store.remove(id);
       throw isSysError(error) ? sysError(`create ${id}`, error) : error;
@@ -241,16 +246,35 @@ export class Runtime {
   /** Lets init become the program, and waits until it has, or has failed to. */
   private release({ record, plan, report }: Created, observe: Observer | undefined): void {
     const control = report.control ?? -1;
-    sys.write(control, new Uint8Array(1));
     const running: ContainerRecord = { ...record, stage: 'running' };
-    this.store.save(running);
-    const { done, failed } = readAfterGate(control);
-    observe?.(plan, { ...report, done: [...report.done, ...done], failed });
+    let after: AfterGate;
+    try {
+      sys.write(control, new Uint8Array(1));
+      this.store.save(running);
+      after = readAfterGate(control);
+      observe?.(plan, { ...report, done: [...report.done, ...after.done], failed: after.failed });
+    } catch (error) {
+      this.abandon(running, report.pidfd);
+      throw error;
+    }
+    const { failed } = after;
     if (failed !== undefined) {
       this.remove(running);
       throw failure(plan, failed);
     }
     this.poststart(running);
+  }
+
+  /** Ends a container that this command made and cannot attend to, and takes it away. */
+  private abandon(record: ContainerRecord, pidfd: number | undefined): void {
+    try {
+      if (pidfd !== undefined) sys.pidfdSignal(pidfd, SIGKILL);
+    } catch (error) {
+      // ESRCH: it ended by itself.
+      if (!isSysError(error)) throw error;
+    }
+    killAndWait(record);
+    this.remove(record);
   }
 
   /** config.md#poststart: a failing hook ends the container. */

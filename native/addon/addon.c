@@ -31,7 +31,8 @@ static int take_array(napi_env env, napi_value value, napi_typedarray_type wante
   napi_typedarray_type type;
   size_t count;
   void *data;
-  if (napi_get_typedarray_info(env, value, &type, &count, &data, NULL, NULL) != napi_ok || type != wanted) return 0;
+  if (napi_get_typedarray_info(env, value, &type, &count, &data, NULL, NULL) != napi_ok || type != wanted)
+    return 0;
   *in = (struct sys_in){data, count * (wanted == napi_uint32_array ? 4 : 1)};
   return 1;
 }
@@ -84,60 +85,61 @@ static napi_value give_numbers(napi_env env, struct sys_out *out) {
   return list;
 }
 
-#define DOOR(name, count)                                                                                                                            \
-  static napi_value door_##name(napi_env env, napi_callback_info info) {                                                                             \
-    size_t given = count;                                                                                                                            \
-    napi_value argv[count + 1];                                                                                                                      \
-    napi_get_cb_info(env, info, &given, argv, NULL, NULL);                                                                                           \
+#define DOOR(name, count)                                                                                    \
+  static napi_value door_##name(napi_env env, napi_callback_info info) {                                     \
+    size_t given = count;                                                                                    \
+    napi_value argv[count + 1];                                                                              \
+    napi_get_cb_info(env, info, &given, argv, NULL, NULL);                                                   \
     if (given < count) return bad_argument(env, (int)given);
 #define END_DOOR }
 
-#define TAKE_STR(i)                                                                                                                                  \
-  size_t size##i;                                                                                                                                    \
-  char *a##i = take_text(env, argv[i], &size##i);                                                                                                    \
-  if (a##i == NULL) return bad_argument(env, i);                                                                                                     \
-  if (strlen(a##i) != size##i) return throw_failure(env, sys_fail_with("argument", a##i, 22 /* EINVAL: a NUL inside */))
+#define TAKE_STR(i)                                                                                          \
+  size_t size##i;                                                                                            \
+  char *a##i = take_text(env, argv[i], &size##i);                                                            \
+  if (a##i == NULL) return bad_argument(env, i);                                                             \
+  if (strlen(a##i) != size##i)                                                                               \
+  return throw_failure(env, sys_fail_with("argument", a##i, 22 /* EINVAL: a NUL inside */))
 #define DROP_STR(i) free(a##i)
-#define TAKE_STR0(i)                                                                                                                                 \
-  struct sys_in a##i;                                                                                                                                \
-  a##i.data = take_text(env, argv[i], &a##i.size);                                                                                                   \
+#define TAKE_STR0(i)                                                                                         \
+  struct sys_in a##i;                                                                                        \
+  a##i.data = take_text(env, argv[i], &a##i.size);                                                           \
   if (a##i.data == NULL) return bad_argument(env, i)
 #define DROP_STR0(i) free((void *)(uintptr_t)a##i.data)
-#define TAKE_U32(i)                                                                                                                                  \
-  uint32_t a##i;                                                                                                                                     \
+#define TAKE_U32(i)                                                                                          \
+  uint32_t a##i;                                                                                             \
   if (napi_get_value_uint32(env, argv[i], &a##i) != napi_ok) return bad_argument(env, i)
 #define DROP_U32(i)
-#define TAKE_I32(i)                                                                                                                                  \
-  int32_t a##i;                                                                                                                                      \
+#define TAKE_I32(i)                                                                                          \
+  int32_t a##i;                                                                                              \
   if (napi_get_value_int32(env, argv[i], &a##i) != napi_ok) return bad_argument(env, i)
 #define DROP_I32(i)
-#define TAKE_BYTES(i)                                                                                                                                \
-  struct sys_in a##i;                                                                                                                                \
+#define TAKE_BYTES(i)                                                                                        \
+  struct sys_in a##i;                                                                                        \
   if (!take_array(env, argv[i], napi_uint8_array, &a##i)) return bad_argument(env, i)
 #define DROP_BYTES(i)
-#define TAKE_WORDS(i)                                                                                                                                \
-  struct sys_in a##i;                                                                                                                                \
+#define TAKE_WORDS(i)                                                                                        \
+  struct sys_in a##i;                                                                                        \
   if (!take_array(env, argv[i], napi_uint32_array, &a##i)) return bad_argument(env, i)
 #define DROP_WORDS(i)
 
-#define CHECK(name)                                                                                                                                  \
-  if (answer < 0) return throw_failure(env, answer);                                                                                                 \
+#define CHECK(name)                                                                                          \
+  if (answer < 0) return throw_failure(env, answer);                                                         \
   napi_value result
-#define GIVE_VOID(name)                                                                                                                              \
-  CHECK(name);                                                                                                                                       \
-  napi_get_undefined(env, &result);                                                                                                                  \
+#define GIVE_VOID(name)                                                                                      \
+  CHECK(name);                                                                                               \
+  napi_get_undefined(env, &result);                                                                          \
   return result
-#define GIVE_NUM(name)                                                                                                                               \
-  CHECK(name);                                                                                                                                       \
-  napi_create_int64(env, answer, &result);                                                                                                           \
+#define GIVE_NUM(name)                                                                                       \
+  CHECK(name);                                                                                               \
+  napi_create_int64(env, answer, &result);                                                                   \
   return result
-#define GIVE_OUT(name, make)                                                                                                                         \
-  if (answer < 0) {                                                                                                                                  \
-    free(out.data);                                                                                                                                  \
-    return throw_failure(env, answer);                                                                                                               \
-  }                                                                                                                                                  \
-  napi_value result = make(env, &out);                                                                                                               \
-  free(out.data);                                                                                                                                    \
+#define GIVE_OUT(name, make)                                                                                 \
+  if (answer < 0) {                                                                                          \
+    free(out.data);                                                                                          \
+    return throw_failure(env, answer);                                                                       \
+  }                                                                                                          \
+  napi_value result = make(env, &out);                                                                       \
+  free(out.data);                                                                                            \
   return result
 #define GIVE_BYTES(name) GIVE_OUT(name, give_bytes)
 #define GIVE_STRS(name) GIVE_OUT(name, give_strings)

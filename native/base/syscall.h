@@ -35,8 +35,9 @@ static inline long raw_syscall(long number, long a, long b, long c, long d, long
 #endif
 
 #define SYSCALL_ARG(x) ((long)(x))
-#define SYSCALL6(name, a, b, c, d, e, f)                                                                                 \
-  raw_syscall(__NR_##name, SYSCALL_ARG(a), SYSCALL_ARG(b), SYSCALL_ARG(c), SYSCALL_ARG(d), SYSCALL_ARG(e), SYSCALL_ARG(f))
+#define SYSCALL6(name, a, b, c, d, e, f)                                                                     \
+  raw_syscall(__NR_##name, SYSCALL_ARG(a), SYSCALL_ARG(b), SYSCALL_ARG(c), SYSCALL_ARG(d), SYSCALL_ARG(e),   \
+              SYSCALL_ARG(f))
 #define SYSCALL5(name, a, b, c, d, e) SYSCALL6(name, a, b, c, d, e, 0)
 #define SYSCALL4(name, a, b, c, d) SYSCALL6(name, a, b, c, d, 0, 0)
 #define SYSCALL3(name, a, b, c) SYSCALL6(name, a, b, c, 0, 0, 0)

@@ -16,7 +16,9 @@ void text_add_bytes(struct text *text, const char *piece, size_t length) {
   text->start[text->used] = 0;
 }
 
-void text_add(struct text *text, const char *piece) { text_add_bytes(text, piece, strlen(piece)); }
+void text_add(struct text *text, const char *piece) {
+  text_add_bytes(text, piece, strlen(piece));
+}
 
 void text_add_number(struct text *text, int64_t number) {
   char digits[24];

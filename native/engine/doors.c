@@ -10,7 +10,9 @@ struct door {
   int args;
 };
 
-static JSValue bad_argument(JSContext *js, int index) { return JS_ThrowTypeError(js, "argument %d is missing or of the wrong type", index); }
+static JSValue bad_argument(JSContext *js, int index) {
+  return JS_ThrowTypeError(js, "argument %d is missing or of the wrong type", index);
+}
 
 static JSValue throw_failure(JSContext *js, int64_t error) {
   char message[4400];
@@ -54,52 +56,56 @@ static JSValue give_strings(JSContext *js, struct sys_out *out) {
 static JSValue give_numbers(JSContext *js, struct sys_out *out) {
   JSValue list = JS_NewArray(js);
   const double *numbers = out->data;
-  for (size_t i = 0; i < out->size / sizeof *numbers; i++) JS_SetPropertyUint32(js, list, (uint32_t)i, JS_NewFloat64(js, numbers[i]));
+  for (size_t i = 0; i < out->size / sizeof *numbers; i++)
+    JS_SetPropertyUint32(js, list, (uint32_t)i, JS_NewFloat64(js, numbers[i]));
   return list;
 }
 
-static JSValue give_text(JSContext *js, struct sys_out *out) { return JS_NewStringLen(js, out->data, out->size); }
+static JSValue give_text(JSContext *js, struct sys_out *out) {
+  return JS_NewStringLen(js, out->data, out->size);
+}
 
-#define DOOR(name, count)                                                                                                                            \
-  static JSValue door_##name(JSContext *js, JSValueConst self, int given, JSValueConst *argv) {                                                      \
-    (void)self;                                                                                                                                      \
-    (void)argv;                                                                                                                                      \
+#define DOOR(name, count)                                                                                    \
+  static JSValue door_##name(JSContext *js, JSValueConst self, int given, JSValueConst *argv) {              \
+    (void)self;                                                                                              \
+    (void)argv;                                                                                              \
     if (given < count) return bad_argument(js, given);
 #define END_DOOR }
 
-#define TAKE_STR(i)                                                                                                                                  \
-  size_t size##i;                                                                                                                                    \
-  const char *a##i = JS_ToCStringLen(js, &size##i, argv[i]);                                                                                         \
-  if (a##i == NULL) return JS_EXCEPTION;                                                                                                             \
-  if (strlen(a##i) != size##i) return throw_failure(js, sys_fail_with("argument", a##i, 22 /* EINVAL: a NUL inside */))
+#define TAKE_STR(i)                                                                                          \
+  size_t size##i;                                                                                            \
+  const char *a##i = JS_ToCStringLen(js, &size##i, argv[i]);                                                 \
+  if (a##i == NULL) return JS_EXCEPTION;                                                                     \
+  if (strlen(a##i) != size##i)                                                                               \
+  return throw_failure(js, sys_fail_with("argument", a##i, 22 /* EINVAL: a NUL inside */))
 #define DROP_STR(i) JS_FreeCString(js, a##i)
-#define TAKE_STR0(i)                                                                                                                                 \
-  struct sys_in a##i;                                                                                                                                \
-  a##i.data = JS_ToCStringLen(js, &a##i.size, argv[i]);                                                                                              \
+#define TAKE_STR0(i)                                                                                         \
+  struct sys_in a##i;                                                                                        \
+  a##i.data = JS_ToCStringLen(js, &a##i.size, argv[i]);                                                      \
   if (a##i.data == NULL) return JS_EXCEPTION
 #define DROP_STR0(i) JS_FreeCString(js, a##i.data)
-#define TAKE_U32(i)                                                                                                                                  \
-  uint32_t a##i;                                                                                                                                     \
+#define TAKE_U32(i)                                                                                          \
+  uint32_t a##i;                                                                                             \
   if (!JS_IsNumber(argv[i]) || JS_ToUint32(js, &a##i, argv[i]) < 0) return bad_argument(js, i)
 #define DROP_U32(i)
-#define TAKE_I32(i)                                                                                                                                  \
-  int32_t a##i;                                                                                                                                      \
+#define TAKE_I32(i)                                                                                          \
+  int32_t a##i;                                                                                              \
   if (!JS_IsNumber(argv[i]) || JS_ToInt32(js, &a##i, argv[i]) < 0) return bad_argument(js, i)
 #define DROP_I32(i)
-#define TAKE_BYTES(i)                                                                                                                                \
-  struct sys_in a##i;                                                                                                                                \
+#define TAKE_BYTES(i)                                                                                        \
+  struct sys_in a##i;                                                                                        \
   if (!take_array(js, argv[i], 1, &a##i)) return bad_argument(js, i)
 #define DROP_BYTES(i)
-#define TAKE_WORDS(i)                                                                                                                                \
-  struct sys_in a##i;                                                                                                                                \
+#define TAKE_WORDS(i)                                                                                        \
+  struct sys_in a##i;                                                                                        \
   if (!take_array(js, argv[i], 4, &a##i)) return bad_argument(js, i)
 #define DROP_WORDS(i)
 
 #define GIVE_VOID(name) return answer < 0 ? throw_failure(js, answer) : JS_UNDEFINED
 #define GIVE_NUM(name) return answer < 0 ? throw_failure(js, answer) : JS_NewInt64(js, answer)
-#define GIVE_OUT(name, make)                                                                                                                         \
-  JSValue result = answer < 0 ? throw_failure(js, answer) : make(js, &out);                                                                          \
-  free(out.data);                                                                                                                                    \
+#define GIVE_OUT(name, make)                                                                                 \
+  JSValue result = answer < 0 ? throw_failure(js, answer) : make(js, &out);                                  \
+  free(out.data);                                                                                            \
   return result
 #define GIVE_BYTES(name) GIVE_OUT(name, give_bytes)
 #define GIVE_STRS(name) GIVE_OUT(name, give_strings)
@@ -111,6 +117,7 @@ static JSValue give_text(JSContext *js, struct sys_out *out) { return JS_NewStri
 JSValue make_door(JSContext *js) {
   JSValue door = JS_NewObject(js);
   for (size_t i = 0; i < sizeof doors / sizeof *doors; i++)
-    JS_SetPropertyStr(js, door, doors[i].name, JS_NewCFunction(js, doors[i].function, doors[i].name, doors[i].args));
+    JS_SetPropertyStr(js, door, doors[i].name,
+                      JS_NewCFunction(js, doors[i].function, doors[i].name, doors[i].args));
   return door;
 }

@@ -11,7 +11,8 @@
 static JSModuleDef *read_module(JSContext *js, const char *name) {
   for (const struct module *module = modules; module->name != NULL; module++) {
     if (strcmp(module->name, name) != 0) continue;
-    JSValue value = JS_ReadObject(js, module->start, (size_t)(module->end - module->start), JS_READ_OBJ_BYTECODE);
+    JSValue value =
+        JS_ReadObject(js, module->start, (size_t)(module->end - module->start), JS_READ_OBJ_BYTECODE);
     if (JS_IsException(value)) return NULL;
     /* The context keeps the module; the value is only its handle. */
     JSModuleDef *definition = JS_VALUE_GET_PTR(value);
@@ -34,10 +35,16 @@ static char *normalize(JSContext *js, const char *base, const char *name, void *
   return js_strdup(js, strncmp(name, "./", 2) == 0 ? name + 2 : name);
 }
 
+static int out_of_memory(void) {
+  fputs("tsrun: cannot allocate memory\n", stderr);
+  return 1;
+}
+
 /* A bug of ours, not an answer to the user: commands end through sys.exit. */
 static int crash(JSContext *js, JSValue thrown) {
   const char *text = JS_ToCString(js, thrown);
-  fprintf(stderr, "tsrun: internal error: %s\n", text == NULL ? "unknown" : text);
+  if (text == NULL || strcmp(text, "InternalError: out of memory") == 0) return out_of_memory();
+  fprintf(stderr, "tsrun: internal error: %s\n", text);
   JSValue stack = JS_GetPropertyStr(js, thrown, "stack");
   const char *trace = JS_ToCString(js, stack);
   if (trace != NULL) fputs(trace, stderr);
@@ -58,7 +65,7 @@ int main(int argc, char **argv) {
   sys_set_args(argc, argv);
   JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   JSContext *js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);
-  if (js == NULL) return 1;
+  if (js == NULL) return out_of_memory();
   /* Only what the bundle uses: each group of built-ins costs start-up time. */
   JS_AddIntrinsicBaseObjects(js);
   JS_AddIntrinsicJSON(js);

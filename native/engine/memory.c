@@ -27,7 +27,9 @@ static size_t rounded(size_t size) {
   return ((size + sizeof(struct head) + STEP - 1) & ~(size_t)(STEP - 1)) - sizeof(struct head);
 }
 
-static struct head *head_of(const void *payload) { return (struct head *)(uintptr_t)payload - 1; }
+static struct head *head_of(const void *payload) {
+  return (struct head *)(uintptr_t)payload - 1;
+}
 
 static void *cut(size_t size) {
   size_t whole = size + sizeof(struct head);
@@ -96,6 +98,8 @@ static void *reallocate(JSMallocState *state, void *payload, size_t size) {
   return moved;
 }
 
-static size_t usable(const void *payload) { return payload == NULL ? 0 : head_of(payload)->size; }
+static size_t usable(const void *payload) {
+  return payload == NULL ? 0 : head_of(payload)->size;
+}
 
 const JSMallocFunctions engine_memory = {allocate, release, reallocate, usable};

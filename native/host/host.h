@@ -18,13 +18,15 @@ struct host {
   struct context context;
   struct streams init; /* what launch sends */
   int traced;
-  int told; /* the log says what failed */
-  char *log;                /* reports, in the order in which they came */
+  int told;  /* the log says what failed */
+  char *log; /* reports, in the order in which they came */
   size_t log_used, log_size;
 };
 
 /* The host that runs `context`. */
-static inline struct host *host_of(struct context *context) { return (struct host *)(void *)context; }
+static inline struct host *host_of(struct context *context) {
+  return (struct host *)(void *)context;
+}
 
 /* Adds a report to the log; -ENOMEM where memory is out. */
 int log_report(struct host *host, struct report head, const char *detail);

@@ -23,8 +23,10 @@ int init_image(struct context *context) {
   int error = 0;
   for (const char *at = tsrun_init_start; at < tsrun_init_end && error == 0;) {
     long done = SYSCALL3(write, fd, at, tsrun_init_end - at);
-    if (done < 0) error = failed(context, "write", "tsrun-init", done);
-    else at += done;
+    if (done < 0)
+      error = failed(context, "write", "tsrun-init", done);
+    else
+      at += done;
   }
   /* Sealed, the container cannot change what it may find behind /proc/PID/exe (CVE-2019-5736). */
   long sealed = error < 0 ? 0 : SYSCALL3(fcntl, fd, F_ADD_SEALS, SEALS);
@@ -59,12 +61,16 @@ int step_open_gate(struct context *context, const struct step_open_gate *step) {
     long mask = SYSCALL1(umask, 0177);
     long answer = SYSCALL3(bind, fd, &address, sizeof address);
     SYSCALL1(umask, mask);
-    if (answer < 0) error = failed(context, "bind", step->path, answer);
-    else if ((answer = SYSCALL2(listen, fd, 8)) < 0) error = failed(context, "listen", step->path, answer);
+    if (answer < 0)
+      error = failed(context, "bind", step->path, answer);
+    else if ((answer = SYSCALL2(listen, fd, 8)) < 0)
+      error = failed(context, "listen", step->path, answer);
   }
   close_fd((int)directory);
-  if (error < 0) close_fd((int)fd);
-  else fill_slot(context, SLOT_GATE, (int)fd);
+  if (error < 0)
+    close_fd((int)fd);
+  else
+    fill_slot(context, SLOT_GATE, (int)fd);
   return error;
 }
 
@@ -132,7 +138,8 @@ int step_launch(struct context *context, const struct step_launch *step) {
 
   int pidfd = -1;
   struct clone_args args = {
-      .flags = step->namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (step->in_cgroup ? CLONE_INTO_CGROUP : 0),
+      .flags =
+          step->namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (step->in_cgroup ? CLONE_INTO_CGROUP : 0),
       .pidfd = (uintptr_t)&pidfd,
       .exit_signal = SIGCHLD,
       .cgroup = step->in_cgroup ? (uint64_t)context->slots[SLOT_CGROUP] : 0,
@@ -181,10 +188,14 @@ static int receive(struct context *context, struct report *head, char *detail) {
   } while (got == -EINTR);
   if (got < 0) return (int)got;
   if (got == 0) return -EPIPE;
-  int error = (size_t)got < sizeof *head ? read_all(context->control, (char *)head + got, sizeof *head - (size_t)got) : 0;
+  int error = (size_t)got < sizeof *head
+                  ? read_all(context->control, (char *)head + got, sizeof *head - (size_t)got)
+                  : 0;
   if (control.length >= 20 && control.type == 1) {
-    if (error == 0 && head->kind == REPORT_FD && head->result >= 0 && head->result < SLOT_COUNT) fill_slot(context, (enum slot)head->result, control.fd);
-    else close_fd(control.fd);
+    if (error == 0 && head->kind == REPORT_FD && head->result >= 0 && head->result < SLOT_COUNT)
+      fill_slot(context, (enum slot)head->result, control.fd);
+    else
+      close_fd(control.fd);
   }
   if (error == 0 && head->detail > REPORT_DETAIL_MOST) error = -EPROTO;
   return error < 0 ? error : read_all(context->control, detail, head->detail);
@@ -233,10 +244,8 @@ int step_await_init(struct context *context, const struct step_await_init *step)
       error = log_report(host, head, detail);
       if (error < 0) return error;
       break;
-    case REPORT_FD:
-      break;
-    default:
-      return failed(context, "recvmsg", "tsrun-init", -EPROTO);
+    case REPORT_FD: break;
+    default: return failed(context, "recvmsg", "tsrun-init", -EPROTO);
     }
   }
   return 0;
@@ -250,7 +259,11 @@ int step_release_init(struct context *context, const struct step_release_init *s
 
 void kill_init(struct context *context) {
   if (context->pid > 0) {
-    if (context->pidfd >= 0) SYSCALL4(pidfd_send_signal, context->pidfd, 9, 0, 0);
+    /* Not yet reaped, it keeps its pid: without a pidfd that names it just as surely. */
+    if (context->pidfd >= 0)
+      SYSCALL4(pidfd_send_signal, context->pidfd, 9, 0, 0);
+    else
+      SYSCALL2(kill, context->pid, 9);
     reap(context->pid, context->pidfd);
   }
   context->pid = 0;

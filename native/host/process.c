@@ -18,7 +18,9 @@ static int write_proc(struct context *context, const char *file, const char *val
   return done < 0 ? failed(context, "write", path, done) : 0;
 }
 
-int step_write_id_map(struct context *context, const struct step_write_id_map *step) { return write_proc(context, step->file, step->map); }
+int step_write_id_map(struct context *context, const struct step_write_id_map *step) {
+  return write_proc(context, step->file, step->map);
+}
 
 int step_set_oom_score_adj(struct context *context, const struct step_set_oom_score_adj *step) {
   char value[16];

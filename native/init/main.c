@@ -25,14 +25,21 @@ static char outbox[16384];
 static size_t waiting;
 
 static void flush(void) {
-  /* Without a host side there is nobody to tell; the next stop ends this process. */
-  write_all(context.control, outbox, waiting);
+  /* The host side is gone, or would wait in vain for what got lost: its end of file tells it. */
+  if (write_all(context.control, outbox, waiting) < 0) SYSCALL1(exit_group, 1);
   waiting = 0;
 }
 
-static void report(enum report_kind kind, long error, int32_t result, uint64_t nanoseconds, const char *detail, size_t length) {
+static void report(enum report_kind kind, long error, int32_t result, uint64_t nanoseconds,
+                   const char *detail, size_t length) {
   struct report head = {
-      .kind = (uint8_t)kind, .side = 1, .detail = (uint16_t)length, .step = current, .error = (int32_t)-error, .result = result, .nanoseconds = nanoseconds,
+      .kind = (uint8_t)kind,
+      .side = 1,
+      .detail = (uint16_t)length,
+      .step = current,
+      .error = (int32_t)-error,
+      .result = result,
+      .nanoseconds = nanoseconds,
   };
   if (waiting + sizeof head + length > sizeof outbox) flush();
   memcpy(outbox + waiting, &head, sizeof head);
@@ -109,11 +116,13 @@ static struct program receive(struct program_header *header) {
   int error = read_all(context.control, header, sizeof *header);
   if (error < 0) SYSCALL1(exit_group, 1);
   uint64_t words = (uint64_t)header->words * 4, streams = words + header->pool + header->blob;
-  uint64_t at = (streams + 7) & ~7ull, pointers = ((uint64_t)header->strings + header->steps + 1) * sizeof(char *);
-  if (header->magic != PROGRAM_MAGIC || header->version != PLAN_VERSION || streams > PROGRAM_MOST || pointers > 8ull * PROGRAM_MOST)
+  uint64_t at = (streams + 7) & ~7ull,
+           pointers = ((uint64_t)header->strings + header->steps + 1) * sizeof(char *);
+  if (header->magic != PROGRAM_MAGIC || header->version != PLAN_VERSION || streams > PROGRAM_MOST ||
+      pointers > 8ull * PROGRAM_MOST)
     give_up(REPORT_BROKEN, -EPROTO, 0);
   long memory = SYSCALL6(mmap, 0, at + pointers, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
-  if (memory < 0 && memory > -4096) give_up(REPORT_BROKEN, memory, 0);
+  if (memory < 0 && memory > -4096) give_up(REPORT_FAILED, failed(&context, "mmap", "", memory), 0);
   char *start = (char *)memory;
   error = read_all(context.control, start, streams);
   if (error < 0) SYSCALL1(exit_group, 1);
@@ -164,7 +173,8 @@ __attribute__((noreturn)) void init_main(uintptr_t *stack) {
   /* The whole program is read once before any of it runs. */
   struct program check = program;
   for (current = 0; current < header.steps; current++) next_step(&check, 0);
-  if (check.words != check.words_end || check.pool != check.pool_end || check.blob != check.blob_end) give_up(REPORT_BROKEN, -EPROTO, 0);
+  if (check.words != check.words_end || check.pool != check.pool_end || check.blob != check.blob_end)
+    give_up(REPORT_BROKEN, -EPROTO, 0);
 
   for (current = 0; current < header.steps; current++) {
     uint64_t start = traced ? now() : 0;

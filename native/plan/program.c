@@ -9,7 +9,9 @@ uint32_t take_u32(struct program *program) {
   return *program->words++;
 }
 
-int32_t take_i32(struct program *program) { return (int32_t)take_u32(program); }
+int32_t take_i32(struct program *program) {
+  return (int32_t)take_u32(program);
+}
 
 uint64_t take_u64(struct program *program) {
   uint64_t low = take_u32(program);

@@ -21,7 +21,8 @@ struct program {
   const uint32_t *words, *words_end;
   char *pool, *pool_end;
   const uint8_t *blob, *blob_end;
-  char **pointers, **pointers_end; /* room for the lists of `strs` fields: a pointer for each string and each step */
+  char **pointers,
+      **pointers_end; /* room for the lists of `strs` fields: a pointer for each string and each step */
   int broken;
 };
 

@@ -7,7 +7,8 @@ enum report_kind {
   REPORT_FAILED = 2, /* a step failed; nothing of this program runs after it */
   REPORT_SYNC = 3,   /* init stands at the sync point in `result` */
   REPORT_PID = 4,    /* `result` is the pid, on the host, of the container process */
-  REPORT_FD = 5,     /* from init: the descriptor sent along belongs into the slot in `result`. From the host side, at
+  REPORT_FD =
+      5, /* from init: the descriptor sent along belongs into the slot in `result`. From the host side, at
                         the end: `step` says which (enum kept_fd) and `result` is the descriptor */
   REPORT_BROKEN = 6, /* the program does not follow the format */
 };

@@ -73,10 +73,13 @@ int step_mount_console(struct context *context, const struct step_mount_console 
   if (error == 0 && target < 0) error = failed(context, "openat", step->path, target);
   struct statx stat;
   if (error == 0) error = stat_fd(context, (int)target, &stat);
-  if (error == 0 && (stat.stx_mode & 0170000) == 0120000) error = failed(context, "openat", step->path, -ELOOP);
+  if (error == 0 && (stat.stx_mode & 0170000) == 0120000)
+    error = failed(context, "openat", step->path, -ELOOP);
   int mount = error < 0 ? error : clone_mount(context, context->slots[SLOT_PEER], "", AT_EMPTY_PATH);
-  if (mount >= 0) error = attach(context, mount, (int)target, step->path);
-  else error = mount;
+  if (mount >= 0)
+    error = attach(context, mount, (int)target, step->path);
+  else
+    error = mount;
   close_fd(mount);
   close_fd((int)target);
   close_fd(parent);

@@ -16,7 +16,9 @@ void fill_slot(struct context *context, enum slot slot, int fd) {
   context->slots[slot] = fd;
 }
 
-int slot_of(struct context *context, uint32_t slot) { return slot < SLOT_COUNT ? context->slots[slot] : -EBADF; }
+int slot_of(struct context *context, uint32_t slot) {
+  return slot < SLOT_COUNT ? context->slots[slot] : -EBADF;
+}
 
 void close_fd(int fd) {
   if (fd >= 0) SYSCALL1(close, fd);
@@ -56,7 +58,8 @@ int read_all(int fd, void *data, size_t size) {
 }
 
 void reset_signals(void) {
-  unsigned long by_default[4] = {0}; /* struct sigaction as the kernel has it: handler, flags, restorer, mask */
+  unsigned long by_default[4] = {
+      0}; /* struct sigaction as the kernel has it: handler, flags, restorer, mask */
   for (int number = 1; number <= 64; number++) SYSCALL4(rt_sigaction, number, by_default, 0, 8);
   uint64_t none = 0;
   SYSCALL4(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);

@@ -10,12 +10,14 @@
 #define TYPE_FIFO 0010000u
 
 static uint64_t device_number(uint32_t major, uint32_t minor) {
-  return (minor & 0xff) | (uint64_t)(major & 0xfff) << 8 | (uint64_t)(minor & ~0xffu) << 12 | (uint64_t)(major & ~0xfffu) << 32;
+  return (minor & 0xff) | (uint64_t)(major & 0xfff) << 8 | (uint64_t)(minor & ~0xffu) << 12 |
+         (uint64_t)(major & ~0xfffu) << 32;
 }
 
 static int is_device(const struct statx *stat, const struct step_make_device *step) {
   if ((stat->stx_mode & TYPE_MASK) != (step->mode & TYPE_MASK)) return 0;
-  return (step->mode & TYPE_MASK) == TYPE_FIFO || (stat->stx_rdev_major == step->major && stat->stx_rdev_minor == step->minor);
+  return (step->mode & TYPE_MASK) == TYPE_FIFO ||
+         (stat->stx_rdev_major == step->major && stat->stx_rdev_minor == step->minor);
 }
 
 /* In a user namespace mknod(2) gives no usable device: the host's node of the same path is bound, after a look at it. */
@@ -36,7 +38,8 @@ static int bind_device(struct context *context, const struct step_make_device *s
 }
 
 /* A node that stands there already must be the one that is asked for (config-linux.md#devices). */
-static int check_existing(struct context *context, int parent, const char *name, const struct step_make_device *step) {
+static int check_existing(struct context *context, int parent, const char *name,
+                          const struct step_make_device *step) {
   long fd = SYSCALL4(openat, parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd < 0) return failed(context, "openat", step->path, fd);
   struct statx stat;

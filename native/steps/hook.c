@@ -54,7 +54,8 @@ static int make_pipe(struct context *context, int ends[2]) {
 }
 
 /* Feeds the state to the hook and collects what it says until it ends: one loop, so that neither pipe can block the other. */
-static int attend(struct context *context, const struct step_run_hook *step, int pidfd, int input, int output, struct state *state) {
+static int attend(struct context *context, const struct step_run_hook *step, int pidfd, int input, int output,
+                  struct state *state) {
   struct text message = text_in(context->message, sizeof context->message);
   uint64_t deadline = step->timeout_ms == 0 ? 0 : now() + step->timeout_ms * 1000000ull;
   int result = 0;
@@ -116,7 +117,8 @@ int run_hook(struct context *context, const struct step_run_hook *step, int pid)
      handler of the engine runs in the child. */
   uint64_t all = ~0ull, before;
   SYSCALL4(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-  struct clone_args args = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+  struct clone_args args = {
+      .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
   long child = SYSCALL2(clone3, &args, sizeof args);
   if (child == 0) become_hook(step, input[0], output[1]);
   close_fd(input[0]);

@@ -48,14 +48,17 @@ int step_set_capabilities(struct context *context, const struct step_set_capabil
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {
       {(uint32_t)step->effective, (uint32_t)step->permitted, (uint32_t)step->inheritable},
-      {(uint32_t)(step->effective >> 32), (uint32_t)(step->permitted >> 32), (uint32_t)(step->inheritable >> 32)},
+      {(uint32_t)(step->effective >> 32), (uint32_t)(step->permitted >> 32),
+       (uint32_t)(step->inheritable >> 32)},
   };
   long answer = SYSCALL2(capset, &header, data);
   if (answer < 0) return failed(context, "capset", "", answer);
-  int error = control(context, "prctl(PR_CAP_AMBIENT_CLEAR_ALL)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0);
+  int error =
+      control(context, "prctl(PR_CAP_AMBIENT_CLEAR_ALL)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0);
   for (unsigned long capability = 0; capability < 64 && error == 0; capability++)
     if (step->ambient >> capability & 1)
-      error = control(context, "prctl(PR_CAP_AMBIENT_RAISE)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability);
+      error =
+          control(context, "prctl(PR_CAP_AMBIENT_RAISE)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability);
   return error;
 }
 
@@ -74,12 +77,14 @@ int step_change_dir(struct context *context, const struct step_change_dir *step)
 int step_own_stdio(struct context *context, const struct step_own_stdio *step) {
   for (int fd = 0; fd < 3; fd++) {
     struct statx stat;
-    if (SYSCALL5(statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0) continue; /* a closed one stays closed */
+    if (SYSCALL5(statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0)
+      continue; /* a closed one stays closed */
     int null = (stat.stx_mode & 0170000) == 0020000 && stat.stx_rdev_major == 1 && stat.stx_rdev_minor == 3;
     if (null || stat.stx_uid == step->uid) continue;
     long error = SYSCALL3(fchown, fd, step->uid, -1);
     /* A file system, or a user namespace, that knows no such owner keeps its own. */
-    if (error < 0 && error != -EINVAL && error != -EPERM && error != -EROFS) return failed(context, "fchown", "", error);
+    if (error < 0 && error != -EINVAL && error != -EPERM && error != -EROFS)
+      return failed(context, "fchown", "", error);
   }
   return 0;
 }

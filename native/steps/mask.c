@@ -15,7 +15,8 @@ static int null_device(struct context *context) {
   if (fd < 0) return failed(context, "openat", "/dev/null", fd);
   struct statx stat;
   int error = stat_fd(context, (int)fd, &stat);
-  if (error == 0 && ((stat.stx_mode & 0170000) != 0020000 || stat.stx_rdev_major != 1 || stat.stx_rdev_minor != 3))
+  if (error == 0 &&
+      ((stat.stx_mode & 0170000) != 0020000 || stat.stx_rdev_major != 1 || stat.stx_rdev_minor != 3))
     error = failed(context, "statx", "/dev/null", -ENODEV);
   if (error < 0) {
     close_fd((int)fd);
@@ -31,7 +32,8 @@ static int empty_directory(struct context *context, int *first) {
   if (!*first) return clone_mount(context, context->slots[SLOT_TMPFS], "", AT_EMPTY_PATH);
   char blocks[] = "nr_blocks=1", inodes[] = "nr_inodes=1", mode[] = "mode=0555", readonly[] = "ro";
   char *list[] = {blocks, inodes, mode, readonly, 0};
-  return new_mount(context, "tmpfs", "tmpfs", (struct strings){4, list}, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  return new_mount(context, "tmpfs", "tmpfs", (struct strings){4, list},
+                   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
 /* Opens a path that may be missing: 1 where there is nothing to do. */
@@ -69,7 +71,8 @@ int step_readonly_path(struct context *context, const struct step_readonly_path 
   if (error != 0) return error < 0 ? error : 0;
   int mount = clone_mount(context, target, "", AT_EMPTY_PATH | AT_RECURSIVE);
   error = mount;
-  if (mount >= 0) error = change_mount(context, mount, step->path, (struct mount_change){.set = MOUNT_ATTR_RDONLY});
+  if (mount >= 0)
+    error = change_mount(context, mount, step->path, (struct mount_change){.set = MOUNT_ATTR_RDONLY});
   if (error == 0) error = attach(context, mount, target, step->path);
   close_fd(mount);
   close_fd(target);

@@ -18,7 +18,8 @@ int attach(struct context *context, int mount, int target, const char *path) {
 }
 
 int change_mount(struct context *context, int mount, const char *path, struct mount_change change) {
-  struct mount_attr attr = {.attr_set = change.set, .attr_clr = change.clear, .propagation = change.propagation};
+  struct mount_attr attr = {
+      .attr_set = change.set, .attr_clr = change.clear, .propagation = change.propagation};
   uint32_t flags = AT_EMPTY_PATH | (change.recursive ? AT_RECURSIVE : 0);
   long error = SYSCALL5(mount_setattr, mount, "", flags, &attr, sizeof attr);
   return error < 0 ? failed(context, "mount_setattr", path, error) : 0;
@@ -62,7 +63,8 @@ static long set_options(int fs, struct strings options, const char **object) {
   return error;
 }
 
-int new_mount(struct context *context, const char *fstype, const char *source, struct strings options, uint32_t attributes) {
+int new_mount(struct context *context, const char *fstype, const char *source, struct strings options,
+              uint32_t attributes) {
   long fs = SYSCALL2(fsopen, fstype, FSOPEN_CLOEXEC);
   if (fs < 0) return failed(context, "fsopen", fstype, fs);
   const char *call = "fsconfig", *object = source;
@@ -114,8 +116,10 @@ int step_attach_mount(struct context *context, const struct step_attach_mount *s
   if (target < 0) return target;
   /* A mount onto a file of procfs, or of anything else in its place, could fake what the kernel says about the container
      (CVE-2019-16884). */
-  if (step->proc == PROC_OUTSIDE && filesystem_of(target) == PROC_SUPER_MAGIC) error = failed(context, "statfs", step->target, -EPERM);
-  if (step->proc == PROC_ITSELF && filesystem_of(mount) != PROC_SUPER_MAGIC) error = failed(context, "statfs", step->target, -EPERM);
+  if (step->proc == PROC_OUTSIDE && filesystem_of(target) == PROC_SUPER_MAGIC)
+    error = failed(context, "statfs", step->target, -EPERM);
+  if (step->proc == PROC_ITSELF && filesystem_of(mount) != PROC_SUPER_MAGIC)
+    error = failed(context, "statfs", step->target, -EPERM);
   if (error == 0) error = attach(context, mount, target, step->target);
   close_fd(target);
   if (error == 0 && step->keep < SLOT_COUNT && step->keep != SLOT_MOUNT) {

@@ -16,4 +16,5 @@ struct mount_change {
 int change_mount(struct context *context, int mount, const char *path, struct mount_change change);
 
 /* fsopen(2), fsconfig(2) and fsmount(2) in one; what the file system says when it refuses becomes the message. */
-int new_mount(struct context *context, const char *fstype, const char *source, struct strings options, uint32_t attributes);
+int new_mount(struct context *context, const char *fstype, const char *source, struct strings options,
+              uint32_t attributes);

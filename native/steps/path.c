@@ -10,7 +10,8 @@
 static long resolve(int root, const char *path, uint64_t flags, enum path_kind kind) {
   struct open_how how = {
       .flags = flags | O_CLOEXEC | (kind == PATH_ANY ? 0 : O_DIRECTORY),
-      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (kind == PATH_ORDINARY_DIRECTORY ? RESOLVE_NO_SYMLINKS : 0),
+      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
+                 (kind == PATH_ORDINARY_DIRECTORY ? RESOLVE_NO_SYMLINKS : 0),
   };
   /* EAGAIN: a rename or mount elsewhere made the kernel unsure about a "..", openat2(2) says to try again. */
   for (int tries = 0;; tries++) {
@@ -24,7 +25,9 @@ int open_in_root(struct context *context, const char *path, enum path_kind kind)
   return fd < 0 ? failed(context, "openat2", path, fd) : (int)fd;
 }
 
-static int is_dots(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
+static int is_dots(const char *name) {
+  return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
 /* Makes the missing components one by one below `fd`, which it takes over. Each is opened without following links: whoever
    swaps one in between makes the call fail and reaches nothing. */
@@ -53,7 +56,8 @@ static int make_below(struct context *context, int fd, char *rest, int file, uin
       next = SYSCALL4(openat, fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | directory, 0);
     }
     close_fd(fd);
-    if (next < 0) return failed(context, error < 0 ? (last && file ? "openat" : "mkdirat") : "openat", name, next);
+    if (next < 0)
+      return failed(context, error < 0 ? (last && file ? "openat" : "mkdirat") : "openat", name, next);
     fd = (int)next;
   }
   return fd;
@@ -76,7 +80,8 @@ int make_in_root(struct context *context, const char *path, enum path_kind kind,
     while (cut > 0 && copy[cut - 1] == '/') cut--;
     char kept = copy[cut];
     copy[cut] = 0;
-    fd = resolve(context->slots[SLOT_ROOT], cut > 0 ? copy : "/", O_PATH, kind == PATH_ORDINARY_DIRECTORY ? kind : PATH_DIRECTORY);
+    fd = resolve(context->slots[SLOT_ROOT], cut > 0 ? copy : "/", O_PATH,
+                 kind == PATH_ORDINARY_DIRECTORY ? kind : PATH_DIRECTORY);
     copy[cut] = kept;
   } while (fd == -ENOENT && cut > 0);
   if (fd < 0) return failed(context, "openat2", path, fd);

@@ -3,7 +3,11 @@
 #pragma once
 #include "steps/context.h"
 
-enum path_kind { PATH_ANY, PATH_DIRECTORY, PATH_ORDINARY_DIRECTORY /* no symbolic link anywhere on the way */ };
+enum path_kind {
+  PATH_ANY,
+  PATH_DIRECTORY,
+  PATH_ORDINARY_DIRECTORY /* no symbolic link anywhere on the way */
+};
 
 /* An O_PATH descriptor of what the path leads to inside the root, or a negative errno (noted). */
 int open_in_root(struct context *context, const char *path, enum path_kind kind);

@@ -136,7 +136,8 @@ int step_leave_chroot(struct context *context, const struct step_leave_chroot *s
 int step_detach_mount(struct context *context, const struct step_detach_mount *step) {
   int fd = open_dir(context, step->path);
   if (fd < 0) return fd;
-  int error = change_mount(context, fd, step->path, (struct mount_change){.propagation = PROPAGATION_PRIVATE});
+  int error =
+      change_mount(context, fd, step->path, (struct mount_change){.propagation = PROPAGATION_PRIVATE});
   close_fd(fd);
   if (error < 0) return error;
   long answer = SYSCALL2(umount2, step->path, MNT_DETACH);

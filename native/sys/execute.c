@@ -12,15 +12,18 @@ static struct streams streams_of(struct sys_in words, struct sys_in pool, struct
 static int hand_over(struct host *host) {
   struct context *context = &host->context;
   int error = log_report(host, (struct report){.kind = REPORT_PID, .result = context->pid}, "");
-  int kept[] = {[KEPT_PIDFD] = context->pidfd, [KEPT_CONTROL] = context->control, [KEPT_CONSOLE] = context->slots[SLOT_CONSOLE]};
+  int kept[] = {[KEPT_PIDFD] = context->pidfd,
+                [KEPT_CONTROL] = context->control,
+                [KEPT_CONSOLE] = context->slots[SLOT_CONSOLE]};
   for (uint32_t which = 0; which < 3 && error == 0; which++)
-    if (kept[which] >= 0) error = log_report(host, (struct report){.kind = REPORT_FD, .step = which, .result = kept[which]}, "");
+    if (kept[which] >= 0)
+      error = log_report(host, (struct report){.kind = REPORT_FD, .step = which, .result = kept[which]}, "");
   context->slots[SLOT_CONSOLE] = -1;
   return error;
 }
 
-int64_t sys_execute(struct sys_in words, struct sys_in pool, struct sys_in blob, struct sys_in init_words, struct sys_in init_pool, struct sys_in init_blob,
-                    uint32_t traced, struct sys_out *out) {
+int64_t sys_execute(struct sys_in words, struct sys_in pool, struct sys_in blob, struct sys_in init_words,
+                    struct sys_in init_pool, struct sys_in init_blob, uint32_t traced, struct sys_out *out) {
   struct host *host = calloc(1, sizeof *host);
   if (host == NULL) return sys_fail_with("malloc", "", ENOMEM);
   for (int slot = 0; slot < SLOT_COUNT; slot++) host->context.slots[slot] = -1;

@@ -38,7 +38,9 @@ static int64_t give_list(struct sys_out *out, char **list, size_t count) {
   return 0;
 }
 
-int64_t sys_args(struct sys_out *out) { return give_list(out, process_args, (size_t)process_arg_count); }
+int64_t sys_args(struct sys_out *out) {
+  return give_list(out, process_args, (size_t)process_arg_count);
+}
 
 int64_t sys_environment(struct sys_out *out) {
   size_t count = 0;
@@ -52,9 +54,15 @@ int64_t sys_current_dir(struct sys_out *out) {
   return sys_give(out, path, strlen(path));
 }
 
-int64_t sys_user_id(void) { return geteuid(); }
-int64_t sys_group_id(void) { return getegid(); }
-int64_t sys_process_id(void) { return getpid(); }
+int64_t sys_user_id(void) {
+  return geteuid();
+}
+int64_t sys_group_id(void) {
+  return getegid();
+}
+int64_t sys_process_id(void) {
+  return getpid();
+}
 
 int64_t sys_kernel(struct sys_out *out) {
   struct utsname name;
@@ -75,7 +83,8 @@ int64_t sys_capabilities(struct sys_out *out) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2];
   if (syscall(SYS_capget, &header, data) < 0) return sys_fail("capget", "");
-  double permitted = data[0].permitted + data[1].permitted * 4294967296.0, bounding = 0, highest = -1, bit = 1;
+  double permitted = data[0].permitted + data[1].permitted * 4294967296.0, bounding = 0, highest = -1,
+         bit = 1;
   for (int capability = 0; capability < 52; capability++, bit *= 2) {
     int inside = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
     if (inside < 0) break;
@@ -86,9 +95,13 @@ int64_t sys_capabilities(struct sys_out *out) {
   return sys_give_numbers(out, numbers, 3);
 }
 
-int64_t sys_set_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? sys_fail("prctl", "") : 0; }
+int64_t sys_set_subreaper(void) {
+  return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? sys_fail("prctl", "") : 0;
+}
 
-int64_t sys_exit(int32_t code) { _exit(code); }
+int64_t sys_exit(int32_t code) {
+  _exit(code);
+}
 
 int64_t sys_pidfd_open(int32_t pid) {
   long fd = syscall(SYS_pidfd_open, pid, 0);
@@ -111,7 +124,10 @@ int64_t sys_wait(int32_t pid, uint32_t options, struct sys_out *out) {
 
 int64_t sys_next_child(void) {
   siginfo_t info = {0};
-  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? sys_fail("waitid", "") : info.si_pid;
+  int answer;
+  do answer = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+  while (answer < 0 && errno == EINTR);
+  return answer < 0 ? sys_fail("waitid", "") : info.si_pid;
 }
 
 static int signal_pipe[2] = {-1, -1};
@@ -142,7 +158,8 @@ int64_t sys_poll(struct sys_in fds, int32_t timeout, struct sys_out *out) {
   size_t count = fds.size / 8;
   struct pollfd list[64];
   if (count > 64) return sys_fail_with("poll", "", EINVAL);
-  for (size_t i = 0; i < count; i++) list[i] = (struct pollfd){.fd = (int)pairs[2 * i], .events = (short)pairs[2 * i + 1]};
+  for (size_t i = 0; i < count; i++)
+    list[i] = (struct pollfd){.fd = (int)pairs[2 * i], .events = (short)pairs[2 * i + 1]};
   int ready = poll(list, count, timeout);
   if (ready < 0 && errno != EINTR) return sys_fail("poll", "");
   double numbers[64];

@@ -7,8 +7,12 @@
 static const char *call_name = "";
 static char path_name[4200];
 
-const char *sys_failed_path(void) { return path_name; }
-const char *sys_failed_call(void) { return call_name; }
+const char *sys_failed_path(void) {
+  return path_name;
+}
+const char *sys_failed_call(void) {
+  return call_name;
+}
 
 int64_t sys_fail_with(const char *call, const char *path, int error) {
   call_name = call;
@@ -16,7 +20,9 @@ int64_t sys_fail_with(const char *call, const char *path, int error) {
   return -(int64_t)error;
 }
 
-int64_t sys_fail(const char *call, const char *path) { return sys_fail_with(call, path, errno); }
+int64_t sys_fail(const char *call, const char *path) {
+  return sys_fail_with(call, path, errno);
+}
 
 int64_t sys_give(struct sys_out *out, const void *data, size_t size) {
   out->data = malloc(size + 1);

@@ -20,7 +20,7 @@ const char *sys_failed_call(void);
 int64_t sys_fail(const char *call, const char *path); /* notes them and returns -errno */
 int64_t sys_fail_with(const char *call, const char *path, int error);
 
-int64_t sys_give(struct sys_out *out, const void *data, size_t size);       /* a copy */
+int64_t sys_give(struct sys_out *out, const void *data, size_t size); /* a copy */
 int64_t sys_give_numbers(struct sys_out *out, const double *numbers, size_t count);
 
 /* The arguments of the process, for engines that do not keep them elsewhere. */

@@ -10,7 +10,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-int64_t sys_is_terminal(int32_t fd) { return isatty(fd); }
+int64_t sys_is_terminal(int32_t fd) {
+  return isatty(fd);
+}
 
 int64_t sys_raw_terminal(int32_t fd, struct sys_out *out) {
   struct termios state;
@@ -64,7 +66,8 @@ int64_t sys_send_descriptor(int32_t socket, int32_t fd, const char *text) {
     struct cmsghdr align;
   } control;
   struct iovec data = {(void *)(uintptr_t)text, strlen(text)};
-  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   struct cmsghdr *head = CMSG_FIRSTHDR(&message);
   head->cmsg_level = SOL_SOCKET;
   head->cmsg_type = SCM_RIGHTS;

@@ -1,7 +1,9 @@
 // What tsrun knows of a container between two commands, and what it makes of it.
 
-import { sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import type { Hooks } from '../spec/types.ts';
+
+const ESRCH = 3;
 
 /** runtime.md#state. */
 export type Status = 'creating' | 'created' | 'running' | 'paused' | 'stopped';
@@ -74,11 +76,12 @@ export function isAlive(pid: number, startTime: string): boolean {
 
 /** State and start time of a process; undefined where there is none. proc_pid_stat(5) */
 export function readStat(pid: number): { state: string; startTime: string } | undefined {
-  // ESRCH comes of a process that ends between open(2) and read(2).
   let text: string | undefined;
   try {
     text = unlessMissing(() => sys.readFile(`/proc/${pid}/stat`, 65536));
-  } catch {
+  } catch (error) {
+    // ESRCH comes of a process that ends between open(2) and read(2). Anything else says nothing about the process.
+    if (!isSysError(error) || error.errno !== ESRCH) throw error;
     return undefined;
   }
   if (text === undefined) return undefined;

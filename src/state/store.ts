@@ -41,13 +41,23 @@ export class Store {
     for (let tries = 0; ; tries++) {
       try {
         sys.makeDir(dir, 0o700);
-        return this.lock(id);
+        return this.lockNew(id);
       } catch (error) {
         if (!isSysError(error)) throw error;
         if (error.errno === EEXIST) throw idInUse(id);
         if (error.errno !== ENOENT || tries > 0) throw sysError('state directory', error);
         makePath(this.root);
       }
+    }
+  }
+
+  private lockNew(id: string): Lock {
+    try {
+      return this.lock(id);
+    } catch (error) {
+      // A directory that is not locked is nobody's.
+      unlessMissing(() => sys.removeDir(this.dirOf(id)));
+      throw error;
     }
   }
 

@@ -76,7 +76,7 @@ function nullDeviceDamage(): string[] {
 // Debian 12's crun leaves the cgroup whenever a create fails: known, and no reason to judge less of it otherwise.
 const toleratesCgroups = runtime.family === 'crun';
 
-export function leaksOf(traces: Traces, mountsBefore: string[]): string[] {
+function leaksOf(traces: Traces, mountsBefore: string[]): string[] {
   const mountsNow = hostMounts();
   return [
     ...processesOf(traces).map((pid) => `process ${pid}: ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`),

@@ -1,5 +1,5 @@
 // What the caller is told when it does not work: exit code 1, one message, where engines look for it, and nothing left.
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   baseConfig,
@@ -131,14 +131,11 @@ test('unknown fields are ignored, as the specification demands', (t) => {
 
 test('--config names another file, as crun has it', { only: ['tsrun', 'crun'] }, (t) => {
   const box = container(t);
-  box.config.process.args = ['echo', 'other'];
-  box.write();
+  box.prepare(['echo', 'the bundle']);
   const other = join(box.dir, 'other.json');
-  box.call('spec', []);
-  rmSync(other, { force: true });
-  expect(box.call('run', ['--bundle', box.bundle, '--config', join(box.bundle, 'config.json'), box.id]).out).toBe(
-    'other\n',
-  );
+  writeFileSync(other, JSON.stringify({ ...box.config, process: { ...box.config.process, args: ['echo', 'other'] } }));
+  const result = box.call('run', ['--bundle', box.bundle, '--config', other, box.id]);
+  expect(result).toMatchObject({ code: 0, out: 'other\n' });
 });
 
 test('an unknown flag is an error of usage', (t) => {
