@@ -32,6 +32,7 @@
       'native/sys/files.c',
       'native/sys/process.c',
       'native/sys/result.c',
+      'native/sys/spawn.c',
       'native/sys/terminal.c',
     ],
     'warnings': ['-Wall', '-Wextra', '-Wswitch-enum', '-Wshadow', '-Wvla', '-Wno-unused-parameter', '-Wno-missing-field-initializers'],

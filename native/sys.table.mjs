@@ -25,6 +25,11 @@ export const sys = {
     result: 'str',
     doc: 'A whole text file; EFBIG above `most` bytes, EILSEQ unless it is UTF-8.',
   },
+  readText: {
+    args: { fd: 'i32', most: 'u32' },
+    result: 'str',
+    doc: 'All that comes out of a descriptor, up to its end; EFBIG above `most` bytes. What is not UTF-8 is replaced.',
+  },
   writeFile: {
     args: { path: 'str', text: 'str', mode: 'u32' },
     result: 'void',
@@ -60,6 +65,7 @@ export const sys = {
     result: 'num',
     doc: '1 where a path is the root of a mount, else 0. STATX_ATTR_MOUNT_ROOT in statx(2)',
   },
+  pipe: { args: {}, result: 'nums', doc: '[end to read, end to write]. pipe(2), O_CLOEXEC' },
   lock: { args: { fd: 'i32', operation: 'u32' }, result: 'void', doc: 'flock(2), going on after signals.' },
   isOpen: { args: { fd: 'i32' }, result: 'num', doc: '1 where the descriptor is open, else 0. F_GETFD in fcntl(2)' },
   // --- this process ----------------------------------------------------------------------------------------------
@@ -98,6 +104,11 @@ export const sys = {
     args: {},
     result: 'num',
     doc: 'The pid of a child that has ended and is not yet reaped, 0 if there is none. WNOWAIT in waitid(2)',
+  },
+  spawn: {
+    args: { path: 'str', args: 'str0', env: 'str0', stdio: 'words' },
+    result: 'num',
+    doc: 'Starts a program and gives its pid. args and env: each with a NUL behind it; stdio: the descriptors that become its 0, 1 and 2. posix_spawn(3)',
   },
   // --- waiting ---------------------------------------------------------------------------------------------------
   catchSignals: {

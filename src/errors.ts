@@ -168,6 +168,9 @@ export const noSuchContainer = (id: string) =>
 export const idInUse = (id: string) =>
   new TsrunError(`container ${JSON.stringify(id)}: container with given ID already exists`);
 export const notRunning = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container not running`);
+export const notPaused = (id: string) => new TsrunError(`container ${JSON.stringify(id)}: container not paused`);
+export const withoutCgroup = (id: string) =>
+  new TsrunError(`container ${JSON.stringify(id)} has no cgroup: it was made with --cgroup-manager=disabled`);
 export const badId = (id: string) =>
   new TsrunError(
     `invalid container ID format: ${JSON.stringify(id.slice(0, 80))} (letters, digits and _+.- are allowed, up to 255, not first a dot)`,

@@ -1,21 +1,25 @@
 // The main path: each verb of a container's life, top to bottom. The command line and the shim are users of this class.
 
 import type { Bundle } from './bundle/bundle.ts';
-import { noSuchContainer, stepError, sysError, TsrunError } from './errors.ts';
+import { noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
 import { type AfterGate, connectGate, readAfterGate } from './execute/gate.ts';
-import { killAndWait, processesOf, signalProcess } from './state/processes.ts';
+import { killAndWait, openProcess, processesOf, signalProcess } from './state/processes.ts';
 import { completeRecord, draftRecord } from './state/record.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys } from './linux/sys.ts';
 import { hookSteps } from './plan/hooks.ts';
 import type { Plan } from './plan/plan.ts';
 import { removeCgroup } from './plan/undo.ts';
-import { type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
-import { check } from './state/lifecycle.ts';
+import type { LinuxResources } from './spec/types.ts';
+import { type CgroupRecord, type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
+import { check, type Operation } from './state/lifecycle.ts';
 import { idFromPath, type Lock, Store } from './state/store.ts';
+import type { CgroupStats } from './stats/parse.ts';
+import type { Sample } from './stats/read.ts';
+import type { Watcher } from './stats/watch.ts';
 
 export interface RuntimeOptions {
   /** The state root, an absolute path. */
@@ -191,6 +195,68 @@ export class Runtime {
     }
   }
 
+  /** Stops every process of the container. runc-pause(8) */
+  async pause(id: string): Promise<void> {
+    const { freeze } = await import('./state/freezer.ts');
+    this.change(id, 'pause', ({ path }) => freeze(path));
+  }
+
+  /** Lets all go on. runc-resume(8) */
+  async resume(id: string): Promise<void> {
+    const { thaw } = await import('./state/freezer.ts');
+    this.change(id, 'resume', ({ path }) => thaw(path));
+  }
+
+  /** Changes limits while the container runs: all of them, or after a failure none. runc-update(8) */
+  async update(id: string, change: LinuxResources): Promise<void> {
+    const { updateCgroup } = await import('./updater.ts');
+    this.change(id, 'update', ({ path }, record) => {
+      const resources = updateCgroup(path, record.resources ?? {}, change);
+      this.store.save({ ...record, resources });
+    });
+  }
+
+  /** The pids of all processes of the container, as the host sees them. */
+  processes(id: string): number[] {
+    const record = this.store.load(id);
+    const members = record.cgroup === undefined ? [] : processesOf(record.cgroup.path);
+    return members.length === 0 && statusOf(record) !== 'stopped' ? [record.pid] : members;
+  }
+
+  /** Whether it has processes: created, running or paused. */
+  isRunning(id: string): boolean {
+    const record = this.store.find(id);
+    return record !== undefined && statusOf(record) !== 'stopped';
+  }
+
+  /** The numbers of one container now. */
+  async stats(id: string): Promise<CgroupStats> {
+    const { readStats } = await import('./stats/read.ts');
+    return readStats(this.cgroupOf(id, 'events').path);
+  }
+
+  /** Tells numbers and OOM kills until the container ends. */
+  async watch(id: string, interval: number, watcher: Watcher): Promise<void> {
+    const { watch } = await import('./stats/watch.ts');
+    const { path } = this.cgroupOf(id, 'events');
+    const pidfd = openProcess(this.store.load(id));
+    if (pidfd !== undefined) watch(pidfd, path, interval, watcher);
+  }
+
+  /** The numbers of all containers that have processes, or of those named. */
+  async samples(ids: readonly string[]): Promise<Sample[]> {
+    const { takeSample } = await import('./stats/sample.ts');
+    for (const id of ids) this.cgroupOf(id, 'events');
+    return this.list()
+      .filter(
+        ({ id, status }) => status !== 'stopped' && status !== 'creating' && (ids.length === 0 || ids.includes(id)),
+      )
+      .flatMap(({ id }) => {
+        const record = this.store.find(id);
+        return record?.cgroup === undefined ? [] : [takeSample(record, record.cgroup.path)];
+      });
+  }
+
   /** An id for a bundle that is run by its path: the directory's name, with a number behind it if it is taken. */
   idFor(bundle: string): string {
     const name = idFromPath(bundle);
@@ -198,6 +264,28 @@ export class Runtime {
       const id = number === 1 ? name : `${name}-${number}`;
       if (!this.store.has(id)) return id;
     }
+  }
+
+  /** Does something to the container's cgroup that its status must allow, while nobody else changes it. */
+  private change(
+    id: string,
+    operation: Operation,
+    apply: (cgroup: CgroupRecord, record: ContainerRecord) => void,
+  ): void {
+    const lock = this.lock(id);
+    try {
+      const cgroup = this.cgroupOf(id, operation);
+      apply(cgroup, this.store.load(id));
+    } finally {
+      this.store.unlock(lock);
+    }
+  }
+
+  private cgroupOf(id: string, operation: Operation): CgroupRecord {
+    const record = this.store.load(id);
+    check(operation, id, statusOf(record));
+    if (record.cgroup === undefined) throw withoutCgroup(id);
+    return record.cgroup;
   }
 
   private lock(id: string): Lock {

@@ -74,9 +74,8 @@ static int is_text(const unsigned char *at, size_t size) {
   return 1;
 }
 
-int64_t sys_read_file(const char *path, uint32_t most, struct sys_out *out) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return sys_fail("open", path);
+/* Everything up to the end of a file, a pipe or a socket. `path` is for messages. */
+static int64_t read_whole(int fd, const char *path, uint32_t most, struct sys_out *out) {
   size_t room = 4096, length = 0;
   char *data = malloc(room + 1);
   int64_t result = data == NULL ? sys_fail_with("malloc", path, ENOMEM) : 0;
@@ -98,8 +97,6 @@ int64_t sys_read_file(const char *path, uint32_t most, struct sys_out *out) {
       }
     }
   }
-  close(fd);
-  if (result == 0 && !is_text((unsigned char *)data, length)) result = sys_fail_with("read", path, EILSEQ);
   if (result < 0) {
     free(data);
     return result;
@@ -107,6 +104,23 @@ int64_t sys_read_file(const char *path, uint32_t most, struct sys_out *out) {
   data[length] = 0;
   *out = (struct sys_out){data, length};
   return 0;
+}
+
+int64_t sys_read_text(int32_t fd, uint32_t most, struct sys_out *out) {
+  return read_whole(fd, "", most, out);
+}
+
+int64_t sys_read_file(const char *path, uint32_t most, struct sys_out *out) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return sys_fail("open", path);
+  int64_t result = read_whole(fd, path, most, out);
+  close(fd);
+  if (result == 0 && !is_text(out->data, out->size)) {
+    free(out->data);
+    out->data = NULL;
+    return sys_fail_with("read", path, EILSEQ);
+  }
+  return result;
 }
 
 static int64_t write_new(const char *path, const char *text, uint32_t mode, int how) {

@@ -53,6 +53,18 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./kill.ts')).kill(invocation, context);
     case 'delete':
       return (await import('./delete.ts')).remove(invocation, context);
+    case 'pause':
+      return (await import('./pause.ts')).pause(invocation, context);
+    case 'resume':
+      return (await import('./pause.ts')).resume(invocation, context);
+    case 'update':
+      return (await import('./update.ts')).update(invocation, context);
+    case 'ps':
+      return (await import('./ps.ts')).ps(invocation, context);
+    case 'events':
+      return (await import('./events.ts')).events(invocation, context);
+    case 'stats':
+      return (await import('./stats.ts')).stats(invocation, context);
     case 'list':
       return (await import('./list.ts')).list(invocation, context);
     case 'spec':

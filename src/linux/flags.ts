@@ -1,10 +1,12 @@
 // Numbers of the kernel's user interface: linux/mount.h, linux/sched.h, fcntl.h. The same on x86_64 and arm64.
 
 export const O_RDONLY = 0;
+export const O_WRONLY = 1;
 
 export const LOCK_EX = 2;
 
 export const POLLIN = 1;
+export const POLLPRI = 2;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;

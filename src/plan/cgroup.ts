@@ -52,32 +52,46 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
 
 /** Each directory on the way, and in each but the last the controllers that those below need. */
 function directories(path: string, from: string, cgroup: CgroupFacts, controllers: readonly string[]): HostStep[] {
-  const steps: HostStep[] = [];
-  const names = path
-    .slice(cgroup.mount.length)
-    .split('/')
-    .filter((name) => name !== '');
-  let at = cgroup.mount === '/' ? '' : cgroup.mount;
-  for (const name of names) {
-    if (controllers.length > 0) {
-      steps.push({
-        op: 'writeFile',
-        path: `${at}/cgroup.subtree_control`,
-        value: controllers.map((controller) => `+${controller}`).join(' '),
-        optional: 0,
-        otherPath: '',
-        otherValue: '',
-        from: '/linux/resources',
-        why: 'a controller works only where the parent hands it on (cgroup-v2.rst, Enabling and Disabling)',
-      });
-    }
-    at = `${at}/${name}`;
-    steps.push({ op: 'makeDir', path: at, mode: 0o755, from, why: "on the way to the container's cgroup" });
-  }
-  return steps;
+  const enable = enableControllers(path, cgroup.mount, controllers);
+  return ancestors(path, cgroup.mount).flatMap((directory, index) => [
+    ...enable.slice(index, index + 1),
+    {
+      op: 'makeDir',
+      path: directory,
+      mode: 0o755,
+      from,
+      why: "on the way to the container's cgroup",
+    } satisfies HostStep,
+  ]);
 }
 
-function writeStep(path: string, write: CgroupWrite): HostStep {
+/** Hands controllers down from the root of the hierarchy to a cgroup: one step for each cgroup above it. */
+export function enableControllers(path: string, mount: string, controllers: readonly string[]): HostStep[] {
+  if (controllers.length === 0) return [];
+  return [mount === '/' ? '' : mount, ...ancestors(path, mount).slice(0, -1)].map((directory) => ({
+    op: 'writeFile',
+    path: `${directory}/cgroup.subtree_control`,
+    value: controllers.map((controller) => `+${controller}`).join(' '),
+    optional: 0,
+    otherPath: '',
+    otherValue: '',
+    from: '/linux/resources',
+    why: 'a controller works only where the parent hands it on (cgroup-v2.rst, Enabling and Disabling)',
+  }));
+}
+
+/** The cgroups from below the mount point to the one at `path`, outermost first. */
+function ancestors(path: string, mount: string): string[] {
+  const names = path
+    .slice(mount.length)
+    .split('/')
+    .filter((name) => name !== '');
+  const root = mount === '/' ? '' : mount;
+  return names.map((_, index) => `${root}/${names.slice(0, index + 1).join('/')}`);
+}
+
+/** One limit as a step. */
+export function writeStep(path: string, write: CgroupWrite): HostStep {
   const other = typeof write.ifMissing === 'object' ? write.ifMissing : undefined;
   return {
     op: 'writeFile',

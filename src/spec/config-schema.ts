@@ -287,7 +287,7 @@ const throttleDevices: ListSchema = {
   min: 0,
 };
 
-const resources: RecordSchema = {
+export const resourcesSchema: RecordSchema = {
   kind: RECORD,
   fields: {
     devices: { kind: LIST, expected: 'an array of device rules', item: deviceRule, min: 0 },
@@ -514,7 +514,7 @@ const linux: RecordSchema = {
     uidMappings: idMappings,
     gidMappings: idMappings,
     sysctl: textMap,
-    resources,
+    resources: resourcesSchema,
     cgroupsPath: containerPath,
     namespaces: { kind: LIST, expected: 'an array of namespaces', item: namespace, min: 0 },
     devices: { kind: LIST, expected: 'an array of devices', item: device, min: 0 },

@@ -3,9 +3,11 @@
 import { ConfigError } from '../errors.ts';
 import { checkSpec } from './check.ts';
 import { findSyntaxError } from './json-position.ts';
-import { show } from './report.ts';
-import type { Spec } from './types.ts';
+import { resourcesSchema } from './config-schema.ts';
+import { Report, show } from './report.ts';
+import type { LinuxResources, Spec } from './types.ts';
 import { unapplied } from './unapplied.ts';
+import { walk } from './walk.ts';
 
 /**
  * Reads a config.json (runtime-spec 1.3, `config.md` and `config-linux.md`).
@@ -22,6 +24,19 @@ export function parseSpec(text: string, file: string): Spec {
   const { spec, problems } = checkSpec(parseJson(text, file), unapplied);
   if (problems.length > 0) throw new ConfigError(file, problems);
   return spec;
+}
+
+/**
+ * Reads `linux.resources` alone (config-linux.md#control-groups), as `update --resources` takes it. Pointers in
+ * messages begin at its own root.
+ * @throws {ConfigError} with every problem that the text has
+ */
+export function parseResources(text: string, file: string): LinuxResources {
+  const resources = parseJson(text, file);
+  const report = new Report();
+  walk(resourcesSchema, resources, report);
+  if (report.problems.length > 0) throw new ConfigError(file, report.problems);
+  return resources as LinuxResources;
 }
 
 function parseJson(text: string, file: string): unknown {

@@ -1,7 +1,7 @@
 // What tsrun knows of a container between two commands, and what it makes of it.
 
 import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
-import type { Hooks } from '../spec/types.ts';
+import type { Hooks, LinuxResources } from '../spec/types.ts';
 
 const ESRCH = 3;
 
@@ -27,6 +27,8 @@ export interface ContainerRecord {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly hooks?: Hooks;
   readonly cgroup?: CgroupRecord;
+  /** The limits now, without device rules: what an update changes one of. */
+  readonly resources?: LinuxResources;
   /** True where the first process's end does not end the others: the pid namespace is not the container's own. */
   readonly sharedPid: boolean;
   /** Init's steps after the gate, for the error of one that fails under `start`, and the index of the first. */
@@ -65,7 +67,7 @@ export interface CgroupRecord {
 export function statusOf(record: ContainerRecord): Status {
   if (record.pid === 0) return record.stage === 'creating' ? 'creating' : 'stopped';
   if (!isAlive(record.pid, record.startTime)) return 'stopped';
-  return record.stage === 'running' && isFrozen(record.cgroup) ? 'paused' : record.stage;
+  return record.stage !== 'creating' && isPaused(record.cgroup) ? 'paused' : record.stage;
 }
 
 /** True while the very process runs; a zombie has ended. */
@@ -90,7 +92,7 @@ export function readStat(pid: number): { state: string; startTime: string } | un
   return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
 }
 
-function isFrozen(cgroup: CgroupRecord | undefined): boolean {
+function isPaused(cgroup: CgroupRecord | undefined): boolean {
   if (cgroup === undefined) return false;
   const events = unlessMissing(() => sys.readFile(`${cgroup.path}/cgroup.events`, 4096));
   return events?.includes('frozen 1') ?? false;

@@ -1,11 +1,15 @@
 // runtime.md#lifecycle as a table: which operation is allowed in which status, and how its refusal is worded.
 
-import { notRunning, TsrunError } from '../errors.ts';
+import { notPaused, notRunning, TsrunError } from '../errors.ts';
 import type { Status } from './container.ts';
 
 const allowed = {
   start: ['created'],
   kill: ['created', 'running', 'paused'],
+  pause: ['created', 'running'],
+  resume: ['paused'],
+  update: ['created', 'running', 'paused'],
+  events: ['created', 'running', 'paused'],
   delete: ['stopped', 'created'],
 } as const satisfies Record<string, readonly Status[]>;
 
@@ -14,8 +18,10 @@ export type Operation = keyof typeof allowed;
 /** @throws {TsrunError} with the phrases of runc that engines look for. */
 export function check(operation: Operation, id: string, status: Status): void {
   if ((allowed[operation] as readonly Status[]).includes(status)) return;
-  if (operation === 'kill') throw notRunning(id);
+  if (operation === 'resume') throw notPaused(id);
   if (operation === 'delete') throw new TsrunError(`cannot delete container ${id} that is not stopped: ${status}`);
+  if (operation !== 'start') throw notRunning(id);
+  if (status === 'paused') throw new TsrunError('cannot start a container in the paused state');
   if (status === 'stopped') throw new TsrunError('cannot start a container that has stopped');
   if (status === 'creating') throw new TsrunError(`container ${JSON.stringify(id)} is still being created`);
   throw new TsrunError('cannot start an already running container');

@@ -44,7 +44,7 @@ export function signalProcess(pid: number, signal: number, record: ContainerReco
 
 /** SIGKILL to the first process and to all of its cgroup, and the wait for the end. */
 export function killAndWait(record: ContainerRecord): void {
-  const pidfd = record.pid === 0 ? undefined : open(record.pid, record);
+  const pidfd = openProcess(record);
   if (pidfd !== undefined) {
     try {
       sys.pidfdSignal(pidfd, SIGKILL);
@@ -62,6 +62,10 @@ export function killAndWait(record: ContainerRecord): void {
   }
   if (record.cgroup !== undefined) runHostSteps(removeCgroup(record.cgroup.path, []));
 }
+
+/** A pidfd of the container's first process; undefined if it has ended. */
+export const openProcess = (record: ContainerRecord): number | undefined =>
+  record.pid === 0 ? undefined : open(record.pid, record);
 
 function open(pid: number, record: ContainerRecord | undefined): number | undefined {
   let pidfd: number;

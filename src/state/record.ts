@@ -7,6 +7,7 @@ import type { Plan } from '../plan/plan.ts';
 import { type ContainerRecord, readStat } from './container.ts';
 import { madeDirectories } from '../execute/execute.ts';
 import type { Report } from '../execute/report.ts';
+import type { LinuxResources } from '../spec/types.ts';
 
 /** Before the first step: enough for `delete --force` to clean up after a crash at any point. */
 export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Plan): ContainerRecord {
@@ -26,11 +27,14 @@ export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Pla
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     ...(spec.hooks === undefined ? {} : { hooks: spec.hooks }),
     ...(plan.cgroup === undefined ? {} : { cgroup: { path: plan.cgroup.path, made: missingDirectories(plan) } }),
+    ...(spec.linux.resources === undefined ? {} : { resources: limitsOf(spec.linux.resources) }),
     sharedPid: pid === undefined || (pid.path ?? '') !== '',
     gateIndex,
     afterGate: plan.init.slice(gateIndex).map(({ op, from }) => ({ op, from })),
   };
 }
+
+const limitsOf = ({ devices: _devices, ...limits }: LinuxResources): LinuxResources => limits;
 
 /** With the process, and with the directories that were really made. */
 export function completeRecord(draft: ContainerRecord, plan: Plan, report: Report): ContainerRecord {
