@@ -35,8 +35,8 @@ export const steps = {
   },
   open_cgroup: {
     on: 'host',
-    doc: 'Opens the cgroup directory in which init is to be born and checks that it holds no process. cgroups(7)',
-    fields: { path: 'str' },
+    doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process. cgroups(7)',
+    fields: { path: 'str', occupied: 'u32' },
   },
   attach_device_filter: {
     on: 'host',

@@ -110,6 +110,11 @@ export const sys = {
     result: 'num',
     doc: 'Starts a program and gives its pid. args and env: each with a NUL behind it; stdio: the descriptors that become its 0, 1 and 2. posix_spawn(3)',
   },
+  placeholder: {
+    args: {},
+    result: 'num',
+    doc: 'Starts a process that does nothing until it is killed, or until this one ends, and gives its pid. fork(2)',
+  },
   // --- waiting ---------------------------------------------------------------------------------------------------
   catchSignals: {
     args: {},

@@ -3,15 +3,16 @@
 
 import { type Bundle, openBundle } from './bundle/bundle.ts';
 import { readHostFacts } from './execute/facts.ts';
+import type { CgroupManager } from './plan/host.ts';
 import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
 export { openBundle };
 
 export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preserveFds' | 'gate'>;
 
-export function planBundle(id: string, bundle: Bundle, options: PlanOptions, cgroups: boolean): Plan {
+export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
   const { noPivot, noNewKeyring, preserveFds, gate } = options;
-  const facts = readHostFacts({ cgroups, kernelMounts: noPivot });
+  const facts = readHostFacts({ manager, kernelMounts: noPivot });
   return compile(
     bundle.spec,
     { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds },

@@ -10,7 +10,10 @@ import { killAndWait, openProcess, processesOf, signalProcess } from './state/pr
 import { completeRecord, draftRecord } from './state/record.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys } from './linux/sys.ts';
+import type { UnitProperty } from './cgroup/unit.ts';
+import type { Systemd } from './execute/systemd.ts';
 import { hookSteps } from './plan/hooks.ts';
+import type { CgroupManager } from './plan/host.ts';
 import type { Plan } from './plan/plan.ts';
 import { removeCgroup } from './plan/undo.ts';
 import type { LinuxResources } from './spec/types.ts';
@@ -24,7 +27,7 @@ import type { Watcher } from './stats/watch.ts';
 export interface RuntimeOptions {
   /** The state root, an absolute path. */
   readonly root: string;
-  readonly cgroupManager: 'cgroupfs' | 'disabled';
+  readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
   /** Told of what went wrong after which the command goes on, such as a failing poststop hook. */
   readonly warn: (message: string) => void;
 }
@@ -60,6 +63,8 @@ const SIGKILL = 9;
 export class Runtime {
   private readonly options: RuntimeOptions;
   private readonly store: Store;
+  /** Connected to where a container's cgroup is a systemd unit. */
+  private systemd: Systemd | undefined;
 
   constructor(options: RuntimeOptions) {
     this.options = options;
@@ -71,6 +76,7 @@ export class Runtime {
     const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, true);
+    if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
     const lock = this.store.claim(id);
     try {
       const { record, plan, report } = this.make(id, bundle, options, this.store.gateOf(id), planBundle);
@@ -87,6 +93,7 @@ export class Runtime {
     const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, options.detach);
+    if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
     // From here on a signal is meant for the container, even if it comes before its process is there.
     const signals = options.detach ? -1 : sys.catchSignals();
     if (!options.detach && options.subreaper) sys.setSubreaper();
@@ -118,11 +125,13 @@ export class Runtime {
   async explain(options: CreateOptions): Promise<Plan> {
     const { openBundle, planBundle } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config, true);
-    return planBundle('explained', bundle, { ...options, gate: undefined }, this.hasCgroups);
+    if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
+    return planBundle('explained', bundle, { ...options, gate: undefined }, this.cgroupManager);
   }
 
   /** runtime.md#start */
-  start(id: string): void {
+  async start(id: string): Promise<void> {
+    await this.connectFor(id);
     const lock = this.lock(id);
     try {
       const record = this.store.load(id);
@@ -177,8 +186,9 @@ export class Runtime {
   }
 
   /** runtime.md#delete. With `force`, a running one is killed first and a missing one is no failure. */
-  delete(id: string, force: boolean): void {
+  async delete(id: string, force: boolean): Promise<void> {
     if (force && !this.store.has(id)) return;
+    await this.connectFor(id);
     const lock = this.lock(id);
     try {
       const record = force ? this.store.find(id) : this.store.load(id);
@@ -210,8 +220,11 @@ export class Runtime {
   /** Changes limits while the container runs: all of them, or after a failure none. runc-update(8) */
   async update(id: string, change: LinuxResources): Promise<void> {
     const { updateCgroup } = await import('./updater.ts');
-    this.change(id, 'update', ({ path }, record) => {
-      const resources = updateCgroup(path, record.resources ?? {}, change);
+    await this.connectFor(id);
+    this.change(id, 'update', ({ path, unit }, record) => {
+      const setProperties =
+        unit === undefined ? undefined : (list: readonly UnitProperty[]) => this.systemd?.setProperties(unit, list);
+      const resources = updateCgroup(path, record.resources ?? {}, change, setProperties);
       this.store.save({ ...record, resources });
     });
   }
@@ -293,20 +306,35 @@ export class Runtime {
     return this.store.lock(id);
   }
 
-  private get hasCgroups(): boolean {
-    return this.options.cgroupManager !== 'disabled';
+  private get cgroupManager(): CgroupManager {
+    const { cgroupManager } = this.options;
+    if (cgroupManager !== 'systemd' || this.systemd === undefined)
+      return cgroupManager === 'disabled' ? 'disabled' : 'cgroupfs';
+    return { base: this.systemd.base, user: this.systemd.user };
+  }
+
+  private async connectSystemd(): Promise<void> {
+    const { Systemd } = await import('./execute/systemd.ts');
+    this.systemd ??= Systemd.connect();
+  }
+
+  /** The unit of a container must be changed and ended through systemd, whatever manager this command was given. */
+  private async connectFor(id: string): Promise<void> {
+    if (this.store.find(id)?.cgroup?.unit !== undefined) await this.connectSystemd();
   }
 
   /** Compiles and executes; on failure nothing of the container is left. */
   private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined, plans: Planner): Created {
     try {
-      const plan = plans(id, bundle, { ...options, gate }, this.hasCgroups);
+      const plan = plans(id, bundle, { ...options, gate }, this.cgroupManager);
       const draft = draftRecord(id, bundle, plan);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
       const report = this.execute(plan, draft, options.observe);
       try {
         const record = completeRecord(draft, plan, report);
+        const unit = plan.cgroup?.unit;
+        if (unit !== undefined) this.systemd?.setProperties(unit.name, unit.late);
         // In the foreground the next word of the state is "running", a moment later.
         if (gate !== undefined) this.store.save(record);
         handOut(options, report);
@@ -324,7 +352,11 @@ export class Runtime {
   /** config.md#posix-platform-hooks: when a hook stops the creation, the poststop hooks still run. */
   private execute(plan: Plan, draft: ContainerRecord, observe: Observer | undefined): Report {
     try {
-      return execute(plan, observe);
+      const { systemd } = this;
+      const unit = plan.cgroup?.unit;
+      return systemd === undefined || unit === undefined
+        ? execute(plan, observe)
+        : systemd.inUnit(unit, () => execute(plan, observe));
     } catch (error) {
       this.poststop(draft);
       throw error;
@@ -381,6 +413,7 @@ export class Runtime {
     const steps = record.cgroup === undefined ? [] : removeCgroup(record.cgroup.path, record.cgroup.made);
     const stuck = runHostSteps(steps);
     if (stuck !== undefined) throw failure({ host: steps, init: [] }, stuck);
+    if (record.cgroup?.unit !== undefined) this.systemd?.stopUnit(record.cgroup.unit);
     this.store.remove(record.id);
     this.poststop(record);
   }

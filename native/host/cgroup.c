@@ -54,7 +54,7 @@ int step_open_cgroup(struct context *context, const struct step_open_cgroup *ste
   if (events < 0) return events;
   int busy = populated(events);
   close_fd(events);
-  if (busy) return failed(context, "cgroup.events", step->path, -EBUSY);
+  if (busy && !step->occupied) return failed(context, "cgroup.events", step->path, -EBUSY);
   int fd = open_file(context, step->path, "", O_PATH | O_DIRECTORY);
   if (fd < 0) return fd;
   fill_slot(context, SLOT_CGROUP, fd);

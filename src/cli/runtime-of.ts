@@ -7,12 +7,9 @@ import type { Context } from './main.ts';
 
 export function runtimeOf({ globals, log }: Context): Runtime {
   const manager = globals.cgroupManager ?? (globals.systemdCgroup ? 'systemd' : 'cgroupfs');
-  if (manager === 'systemd') {
-    throw new TsrunError('the systemd cgroup manager is not supported yet: use --cgroup-manager=cgroupfs, or disabled');
-  }
   return new Runtime({
     root: stateRoot(globals.root),
-    cgroupManager: manager === 'disabled' ? 'disabled' : 'cgroupfs',
+    cgroupManager: manager,
     warn: (message) => log.write('warning', message),
   });
 }

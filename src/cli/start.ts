@@ -2,7 +2,7 @@ import type { InvocationOf } from './args.ts';
 import type { Context } from './main.ts';
 import { runtimeOf } from './runtime-of.ts';
 
-export function start({ args }: InvocationOf<'start'>, context: Context): number {
-  runtimeOf(context).start(args.containerId);
+export async function start({ args }: InvocationOf<'start'>, context: Context): Promise<number> {
+  await runtimeOf(context).start(args.containerId);
   return 0;
 }

@@ -2,15 +2,14 @@
 
 import { findCgroup2, parseOwnCgroup } from '../cgroup/path.ts';
 import { sys, unlessMissing } from '../linux/sys.ts';
-import type { CgroupFacts, HostFacts } from '../plan/host.ts';
+import type { CgroupFacts, CgroupManager, HostFacts } from '../plan/host.ts';
 
 const FILE_MOST = 4 << 20;
 
 const read = (path: string): string | undefined => unlessMissing(() => sys.readFile(path, FILE_MOST));
 
 export interface FactsWanted {
-  /** False with --cgroup-manager=disabled. */
-  readonly cgroups: boolean;
+  readonly manager: CgroupManager;
   /** True with --no-pivot. */
   readonly kernelMounts: boolean;
 }
@@ -22,13 +21,13 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     permitted,
     bounding,
     lastCapability,
-    cgroup: wanted.cgroups ? readCgroup() : undefined,
+    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager),
     inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };
 }
 
-function readCgroup(): CgroupFacts | undefined {
+function readCgroup(manager: CgroupManager): CgroupFacts | undefined {
   // The usual place first: mountinfo is long on a busy host, and reading it takes the kernel's mount lock.
   let mount: string | undefined = '/sys/fs/cgroup';
   let controllers = read(`${mount}/cgroup.controllers`);
@@ -41,6 +40,7 @@ function readCgroup(): CgroupFacts | undefined {
     mount,
     own: parseOwnCgroup(read('/proc/self/cgroup') ?? '') ?? '/',
     controllers: controllers.split(/\s+/).filter((name) => name !== ''),
+    ...(typeof manager === 'object' ? { systemd: manager } : {}),
   };
 }
 

@@ -1,5 +1,7 @@
 // What the executor answers: the messages of native/plan/report.h, one behind the other.
 
+import { decodeText } from '../linux/utf8.ts';
+
 export type Side = 'host' | 'init';
 
 export interface StepDone {
@@ -68,36 +70,4 @@ export function decodeReport(bytes: Uint8Array): Report {
     at += HEAD + length;
   }
   return { done, failed, pid, pidfd: kept[0], control: kept[1], console: kept[2] };
-}
-
-/** The first character that takes one, two, three and four bytes: less in as many is a disguise. */
-const shortest = [0, 0x80, 0x800, 0x10000];
-
-/** UTF-8, as the kernel and hooks write it; other bytes become U+FFFD. Only failures come here, so a loop will do. */
-function decodeText(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; ) {
-    const first = bytes[at++] ?? 0;
-    const more =
-      first < 0x80
-        ? 0
-        : first >= 0xc2 && first < 0xe0
-          ? 1
-          : first >= 0xe0 && first < 0xf0
-            ? 2
-            : first >= 0xf0 && first < 0xf5
-              ? 3
-              : -1;
-    let point = more === 0 ? first : first & (0x3f >> more);
-    let good = more >= 0;
-    for (let i = 0; good && i < more; i++) {
-      const next = bytes[at + i] ?? 0;
-      good = (next & 0xc0) === 0x80;
-      point = (point << 6) | (next & 0x3f);
-    }
-    good &&= point >= (shortest[more] ?? 0) && point <= 0x10ffff && !(point >= 0xd800 && point < 0xe000);
-    if (good) at += more;
-    text += good ? String.fromCodePoint(point) : '\ufffd';
-  }
-  return text;
 }

@@ -1,6 +1,8 @@
 // A step as a person reads it: what is done, to what, with which arguments.
 
 import { printEbpf } from '../cgroup/ebpf.ts';
+import type { Value } from '../dbus/types.ts';
+import type { UnitProperty } from '../cgroup/unit.ts';
 import { capabilityNames } from '../linux/capabilities.ts';
 import {
   MOUNT_ATTR__ATIME,
@@ -17,13 +19,23 @@ import { namespaceFlags } from '../linux/namespaces.ts';
 import { rlimitNames, rlimits } from '../linux/rlimits.ts';
 import { propagations } from '../plan/mount-options.ts';
 import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
+import type { UnitStep } from '../plan/unit.ts';
 
 const syncNames = ['user namespace', 'forked', 'hooks', 'ready'];
 const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
+const property = ([name, { value }]: UnitProperty) => `${name}=${wordValue(value)}`;
+const wordValue = (value: Value): string =>
+  typeof value !== 'object'
+    ? String(value)
+    : 'signature' in value
+      ? wordValue(value.value)
+      : `[${Array.from<Value>(value).map(wordValue).join(' ')}]`;
 const list = (items: readonly string[]) => (items.length === 0 ? 'none' : items.join(' '));
 
-export function describe(step: Step): string {
+export function describe(step: Step | UnitStep): string {
   switch (step.op) {
+    case 'startUnit':
+      return `start systemd unit ${step.name} with ${[...step.properties, ...step.late].map(property).join(' ')}`;
     case 'makeDir':
       return `make directory ${step.path}`;
     case 'writeFile':

@@ -3,12 +3,13 @@
 import type { Report, Side } from '../execute/report.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.gen.ts';
+import type { UnitStep } from '../plan/unit.ts';
 
 export interface Placed {
   readonly side: Side;
   /** In the list of its side. */
   readonly index: number;
-  readonly step: Step;
+  readonly step: Step | UnitStep;
   readonly answer: Answer | undefined;
 }
 
@@ -25,7 +26,7 @@ export function inOrder(plan: Plan, report?: Report): Placed[] {
   if (report?.failed !== undefined) answers.set(`${report.failed.side} ${report.failed.step}`, report.failed);
 
   const placed: Placed[] = [];
-  const place = (side: Side, index: number, step: Step) =>
+  const place = (side: Side, index: number, step: Step | UnitStep) =>
     placed.push({ side, index, step, answer: answers.get(`${side} ${index}`) });
   let next = 0;
   const initUntil = (sync: number) => {
@@ -34,6 +35,11 @@ export function inOrder(plan: Plan, report?: Report): Placed[] {
       if (step.op === 'sync' && step.sync === sync) return;
     }
   };
+  // The engine does this one, and goes on to the others only when it is done.
+  if (plan.cgroup?.unit !== undefined) {
+    const answer = report === undefined ? undefined : { errno: 0, result: 0, nanoseconds: 0 };
+    placed.push({ side: 'host', index: -1, step: plan.cgroup.unit, answer });
+  }
   plan.host.forEach((step, index) => {
     // The host waits while init works up to the point, so init's steps come first.
     if (step.op === 'awaitInit') initUntil(step.sync);

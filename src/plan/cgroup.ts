@@ -3,14 +3,18 @@
 import { deviceFilter } from '../cgroup/devices.ts';
 import { type CgroupWrite, cgroupWrites } from '../cgroup/limits.ts';
 import { cgroupPath } from '../cgroup/path.ts';
+import { unitName, unitPath } from '../cgroup/unit.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import type { LinuxResources, Spec } from '../spec/types.ts';
 import type { CgroupFacts, HostFacts } from './host.ts';
 import type { HostStep } from './steps.gen.ts';
+import { planUnit, type UnitStep } from './unit.ts';
 
 export interface CgroupPlan {
   /** The container's directory. */
   readonly path: string;
+  /** Set where systemd makes the directory, before the host steps. */
+  readonly unit: UnitStep | undefined;
   /** Before init is born into it. */
   readonly before: readonly HostStep[];
   /** Once init needs no more processes. */
@@ -24,19 +28,16 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
     return undefined;
   }
   const from = spec.linux.cgroupsPath === undefined ? '' : '/linux/cgroupsPath';
-  const path = cgroupPath({
-    cgroupsPath: spec.linux.cgroupsPath,
-    id,
-    mount: facts.cgroup.mount,
-    own: facts.cgroup.own,
-  });
   const { writes, controllers } = cgroupWrites(resources, facts.cgroup.controllers);
+  const { path, unit } = place(spec, id, from, facts.cgroup, writes);
   // pids.max 0 forbids the very fork that makes init, so it is written when init stands.
   const late = (write: CgroupWrite) => write.file === 'pids.max';
   const program = deviceFilter(resources.devices ?? []);
   const before: HostStep[] = [
-    ...directories(path, from, facts.cgroup, controllers),
-    { op: 'openCgroup', path, from, why: 'init is born inside it, and nobody else may be there' },
+    ...(unit === undefined ? directories(path, from, facts.cgroup, controllers) : []),
+    unit === undefined
+      ? { op: 'openCgroup', path, occupied: 0, from, why: 'init is born inside it, and nobody else may be there' }
+      : { op: 'openCgroup', path, occupied: 1, from, why: 'init is born inside it, beside what keeps the unit alive' },
     ...writes.filter((write) => !late(write)).map((write) => writeStep(path, write)),
   ];
   if (program.length > 0) {
@@ -47,7 +48,21 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
       why: 'cgroup v2 asks a BPF program which devices may be opened',
     });
   }
-  return { path, before, after: writes.filter(late).map((write) => writeStep(path, write)) };
+  return { path, unit, before, after: writes.filter(late).map((write) => writeStep(path, write)) };
+}
+
+/** The directory, and the systemd unit that it belongs to where systemd makes it. */
+function place(
+  spec: Spec,
+  id: string,
+  from: string,
+  { mount, own, systemd }: CgroupFacts,
+  writes: readonly CgroupWrite[],
+): Pick<CgroupPlan, 'path' | 'unit'> {
+  const { cgroupsPath } = spec.linux;
+  if (systemd === undefined) return { path: cgroupPath({ cgroupsPath, id, mount, own }), unit: undefined };
+  const name = unitName(cgroupsPath, id, systemd.user);
+  return { path: unitPath(name, mount, systemd.base), unit: planUnit(name, id, from, spec.annotations ?? {}, writes) };
 }
 
 /** Each directory on the way, and in each but the last the controllers that those below need. */

@@ -21,4 +21,16 @@ export interface CgroupFacts {
   readonly own: string;
   /** Controllers that the hierarchy has. */
   readonly controllers: readonly string[];
+  /** Set where systemd makes the container's cgroup. */
+  readonly systemd?: SystemdFacts;
 }
+
+export interface SystemdFacts {
+  /** The manager's own cgroup, empty for the manager of the whole host. */
+  readonly base: string;
+  /** Whether it is the service manager of a user. */
+  readonly user: boolean;
+}
+
+/** Who makes the container's cgroup. */
+export type CgroupManager = 'disabled' | 'cgroupfs' | SystemdFacts;

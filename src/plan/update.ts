@@ -1,6 +1,8 @@
 // New limits for a container that is there: what to write, and what to write back if the kernel refuses.
 
 import { type CgroupLimits, cgroupWrites } from '../cgroup/limits.ts';
+import type { UnitProperty } from '../cgroup/unit.ts';
+import { limitProperties } from '../cgroup/unit-properties.ts';
 import { ConfigError } from '../errors.ts';
 import type { LinuxResources } from '../spec/types.ts';
 import { enableControllers, writeStep } from './cgroup.ts';
@@ -10,6 +12,8 @@ import type { HostStep } from './steps.gen.ts';
 export interface UpdatePlan {
   /** The limits as they then are. */
   readonly resources: LinuxResources;
+  /** The same for systemd, where the cgroup is a unit. */
+  readonly properties: readonly UnitProperty[];
   readonly apply: readonly HostStep[];
   readonly restore: readonly HostStep[];
 }
@@ -35,8 +39,10 @@ export function planUpdate(
       !before.some(({ file, value }) => file === write.file && value === write.value),
   );
   const files = changed.map(({ file }) => file);
+  const { now: soon, late } = limitProperties(changed);
   return {
     resources,
+    properties: [...soon, ...late],
     // A container without limits may stand where its controllers were never asked for.
     apply: [
       ...(changed.length === 0 ? [] : enableControllers(cgroup, mount, needed)),

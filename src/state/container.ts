@@ -61,6 +61,8 @@ export interface CgroupRecord {
   readonly path: string;
   /** Directories that were made for it, outermost first: these and no others are removed. */
   readonly made: readonly string[];
+  /** The systemd unit that it belongs to. */
+  readonly unit?: string;
 }
 
 /** The status now: the stage, unless the process is gone, or frozen. */

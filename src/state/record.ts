@@ -3,8 +3,9 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import { sys, unlessMissing } from '../linux/sys.ts';
 import { formatTime } from '../linux/time.ts';
+import type { CgroupPlan } from '../plan/cgroup.ts';
 import type { Plan } from '../plan/plan.ts';
-import { type ContainerRecord, readStat } from './container.ts';
+import { type CgroupRecord, type ContainerRecord, readStat } from './container.ts';
 import { madeDirectories } from '../execute/execute.ts';
 import type { Report } from '../execute/report.ts';
 import type { LinuxResources } from '../spec/types.ts';
@@ -26,13 +27,19 @@ export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Pla
     owner: sys.userId(),
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     ...(spec.hooks === undefined ? {} : { hooks: spec.hooks }),
-    ...(plan.cgroup === undefined ? {} : { cgroup: { path: plan.cgroup.path, made: missingDirectories(plan) } }),
+    ...(plan.cgroup === undefined ? {} : { cgroup: cgroupRecord(plan.cgroup, missingDirectories(plan)) }),
     ...(spec.linux.resources === undefined ? {} : { resources: limitsOf(spec.linux.resources) }),
     sharedPid: pid === undefined || (pid.path ?? '') !== '',
     gateIndex,
     afterGate: plan.init.slice(gateIndex).map(({ op, from }) => ({ op, from })),
   };
 }
+
+const cgroupRecord = ({ path, unit }: CgroupPlan, made: readonly string[]): CgroupRecord => ({
+  path,
+  made,
+  ...(unit === undefined ? {} : { unit: unit.name }),
+});
 
 const limitsOf = ({ devices: _devices, ...limits }: LinuxResources): LinuxResources => limits;
 
@@ -43,7 +50,7 @@ export function completeRecord(draft: ContainerRecord, plan: Plan, report: Repor
     pid: report.pid,
     startTime: readStat(report.pid)?.startTime ?? '',
     stage: 'created',
-    ...(draft.cgroup === undefined ? {} : { cgroup: { path: draft.cgroup.path, made: madeDirectories(plan, report) } }),
+    ...(draft.cgroup === undefined ? {} : { cgroup: { ...draft.cgroup, made: madeDirectories(plan, report) } }),
   };
 }
 

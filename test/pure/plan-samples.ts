@@ -327,7 +327,8 @@ export const sample: fc.Arbitrary<Sample> = fc
   });
 
 /** All steps of both sides, in the order in which they happen. */
-export const happening = (plan: Plan): Step[] => inOrder(plan).map(({ step }) => step);
+export const happening = (plan: Plan): Step[] =>
+  inOrder(plan).flatMap(({ step }) => (step.op === 'startUnit' ? [] : [step]));
 
 export type Op<Name extends Step['op']> = Extract<Step, { op: Name }>;
 export const all = <Name extends Step['op']>(steps: readonly Step[], op: Name): Op<Name>[] =>
