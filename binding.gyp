@@ -14,6 +14,7 @@
     'init_steps': [
       'native/steps/console.c',
       'native/steps/device.c',
+      'native/steps/domain.c',
       'native/steps/exec.c',
       'native/steps/identity.c',
       'native/steps/mask.c',
@@ -28,6 +29,7 @@
       'native/host/execute.c',
       'native/host/launch.c',
       'native/host/process.c',
+      'native/host/scheduling.c',
       'native/sys/execute.c',
       'native/sys/files.c',
       'native/sys/process.c',

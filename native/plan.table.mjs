@@ -73,6 +73,29 @@ export const steps = {
     doc: 'Sets how eagerly the kernel kills the container process when memory runs out. proc(5)',
     fields: { value: 'i32' },
   },
+  set_scheduler: {
+    on: 'host',
+    doc: 'Sets scheduling policy and parameters of the container process. sched_setattr(2)',
+    fields: {
+      policy: 'u32',
+      flags: 'u32',
+      nice: 'i32',
+      priority: 'u32',
+      runtime: 'u64',
+      deadline: 'u64',
+      period: 'u64',
+    },
+  },
+  set_io_priority: {
+    on: 'host',
+    doc: 'Sets class and level of I/O scheduling of the container process. ioprio_set(2)',
+    fields: { value: 'u32' },
+  },
+  set_affinity: {
+    on: 'host',
+    doc: 'Sets the CPUs of the container process, or with own those of the runtime; an empty mask is all. With optional a refusal is left. sched_setaffinity(2)',
+    fields: { cpus: 'u32s', own: 'u32', optional: 'u32' },
+  },
   // --- undoing ---------------------------------------------------------------------------------------------------
   kill_cgroup: {
     on: 'host',
@@ -271,6 +294,21 @@ export const steps = {
     on: 'init',
     doc: 'Writes a kernel parameter through the own procfs. proc(5)',
     fields: { path: 'str', value: 'str' },
+  },
+  write_label: {
+    on: 'init',
+    doc: 'Asks a security module for a label of the program, through the own procfs. proc_pid_attr(5)',
+    fields: { path: 'str', label: 'str' },
+  },
+  set_personality: {
+    on: 'init',
+    doc: 'Sets the execution domain, which the program inherits. personality(2)',
+    fields: { persona: 'u32' },
+  },
+  set_memory_policy: {
+    on: 'init',
+    doc: 'Sets on which NUMA nodes memory is allocated, which the program inherits. set_mempolicy(2)',
+    fields: { mode: 'u32', flags: 'u32', nodes: 'u32s' },
   },
   close_descriptors: {
     on: 'init',

@@ -138,6 +138,16 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'setScheduler' && name === 'EPERM')
+    return 'realtime and deadline scheduling need CAP_SYS_NICE on the host, and a cgroup whose realtime share is not 0';
+  if (op === 'setScheduler' && name === 'EINVAL')
+    return 'this kernel does not have the policy, or not with these flags and numbers (sched_setattr(2))';
+  if (op === 'setScheduler' && name === 'EBUSY') return 'there is not enough CPU time left for this deadline';
+  if (op === 'setIoPriority' && name === 'EPERM') return 'IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host';
+  if (op === 'setMemoryPolicy' && name === 'EINVAL')
+    return 'one of the nodes is not there, or cpuset.mems does not allow it, or this kernel lacks the mode';
+  if (op === 'setMemoryPolicy' && name === 'ENOSYS') return 'this kernel was built without NUMA';
+  if (op === 'writeLabel' && name === 'ENOENT') return 'no such profile is loaded, or the security module is off';
   if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS'))
     return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
   if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';

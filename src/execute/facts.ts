@@ -12,6 +12,8 @@ export interface FactsWanted {
   readonly manager: CgroupManager;
   /** True with --no-pivot. */
   readonly kernelMounts: boolean;
+  /** True where the configuration names something for a security module to enforce. */
+  readonly labels: boolean;
 }
 
 export function readHostFacts(wanted: FactsWanted): HostFacts {
@@ -22,6 +24,8 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     bounding,
     lastCapability,
     cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager),
+    appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
+    seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
     inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };

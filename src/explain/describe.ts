@@ -17,6 +17,15 @@ import {
 } from '../linux/flags.ts';
 import { namespaceFlags } from '../linux/namespaces.ts';
 import { rlimitNames, rlimits } from '../linux/rlimits.ts';
+import {
+  IOPRIO_CLASS_SHIFT,
+  ioPriorityClasses,
+  memoryPolicyFlags,
+  memoryPolicyModes,
+  personalities,
+  schedulerFlags,
+  schedulerPolicies,
+} from '../linux/scheduling.ts';
 import { propagations } from '../plan/mount-options.ts';
 import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
 import type { UnitStep } from '../plan/unit.ts';
@@ -58,6 +67,12 @@ export function describe(step: Step | UnitStep): string {
       return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
     case 'setOomScoreAdj':
       return `set oom_score_adj ${step.value}`;
+    case 'setScheduler':
+      return `set scheduling ${nameOf(schedulerPolicies, step.policy)}${withOptions(namesOf(schedulerFlags, step.flags))}: nice ${step.nice}, priority ${step.priority}, runtime ${step.runtime}, deadline ${step.deadline}, period ${step.period}`;
+    case 'setIoPriority':
+      return `set I/O priority ${nameOf(ioPriorityClasses, step.value >>> IOPRIO_CLASS_SHIFT)} ${step.value & 7}`;
+    case 'setAffinity':
+      return `let ${step.own === 1 ? 'the runtime' : 'it'} run on CPUs ${bitList(step.cpus)}`;
     case 'killCgroup':
       return `kill all processes of ${step.path}`;
     case 'removeDir':
@@ -136,6 +151,12 @@ export function describe(step: Step | UnitStep): string {
       return 'open a procfs of its own';
     case 'writeSysctl':
       return `write ${JSON.stringify(step.value)} to ${step.path}`;
+    case 'writeLabel':
+      return `write ${JSON.stringify(step.label)} to ${step.path}`;
+    case 'setPersonality':
+      return `set personality ${nameOf(personalities, step.persona)}`;
+    case 'setMemoryPolicy':
+      return `set memory policy ${nameOf(memoryPolicyModes, step.mode)}${withOptions(namesOf(memoryPolicyFlags, step.flags))}${step.nodes.length === 0 ? '' : ` on nodes ${bitList(step.nodes)}`}`;
     case 'closeDescriptors':
       return `close descriptors from ${3 + step.preserveFds} on`;
     case 'useConsole':
@@ -161,6 +182,26 @@ export function describe(step: Step | UnitStep): string {
     default:
       return step satisfies never;
   }
+}
+
+const nameOf = (table: Readonly<Record<string, number>>, number: number): string =>
+  Object.keys(table).find((name) => table[name] === number) ?? String(number);
+
+const namesOf = (table: Readonly<Record<string, number>>, bits: number): string[] =>
+  Object.keys(table).filter((name) => (bits & (table[name] ?? 0)) !== 0);
+
+/** `0-3,7`; `all` for an empty mask. */
+function bitList(words: readonly number[]): string {
+  const ranges: string[] = [];
+  let first = -1;
+  for (let bit = 0; bit <= words.length * 32; bit++) {
+    const isSet = (((words[bit >>> 5] ?? 0) >>> (bit & 31)) & 1) === 1;
+    if (isSet && first < 0) first = bit;
+    if (isSet || first < 0) continue;
+    ranges.push(first === bit - 1 ? String(first) : `${first}-${bit - 1}`);
+    first = -1;
+  }
+  return words.length === 0 ? 'all' : ranges.join(',');
 }
 
 const namespaceNames = (flags: number): string[] =>

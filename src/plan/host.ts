@@ -8,6 +8,9 @@ export interface HostFacts {
   readonly lastCapability: number;
   /** cgroup v2; undefined where no cgroup2 file system is mounted, or the manager is `disabled`. */
   readonly cgroup: CgroupFacts | undefined;
+  /** Read only where the configuration names a profile or a label: whether the module is there to enforce it. */
+  readonly appArmor: boolean;
+  readonly seLinux: boolean;
   /** The runtime's root directory is not the root of a mount: it runs in a chroot(2). */
   readonly inChroot: boolean;
   /** Mount points of full procfs and sysfs mounts; read only where the plan cannot pivot. */

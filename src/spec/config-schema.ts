@@ -4,6 +4,17 @@
 import { capabilityNames } from '../linux/capabilities.ts';
 import { rlimitNames } from '../linux/rlimits.ts';
 import {
+  CPU_MOST,
+  ioPriorityClasses,
+  memoryPolicyFlags,
+  memoryPolicyModes,
+  NODE_MOST,
+  personalities,
+  schedulerFlags,
+  schedulerPolicies,
+} from '../linux/scheduling.ts';
+import { parseNumberList } from './number-list.ts';
+import {
   BOOLEAN,
   type BooleanSchema,
   CHOICE,
@@ -77,6 +88,17 @@ const anyDeviceNumber: IntegerSchema = {
 };
 const winsize: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 65535', min: 0, max: 65535 };
 
+const cpuList: TextSchema = {
+  kind: TEXT,
+  expected: `a list of CPUs such as 0-3,7, none above ${CPU_MOST}`,
+  test: (list) => parseNumberList(list, CPU_MOST) !== undefined,
+};
+const nodeList: TextSchema = {
+  kind: TEXT,
+  expected: `a list of NUMA nodes such as 0-3,7, none above ${NODE_MOST}`,
+  test: (list) => parseNumberList(list, NODE_MOST) !== undefined,
+};
+
 const texts: ListSchema = { kind: LIST, expected: 'an array of texts', item: text, min: 0 };
 const textMap: MapSchema = { kind: MAP, expected: 'an object of texts', value: text };
 
@@ -114,27 +136,13 @@ const rlimit: RecordSchema = {
 const scheduler: RecordSchema = {
   kind: RECORD,
   fields: {
-    policy: {
-      kind: CHOICE,
-      words: ['SCHED_OTHER', 'SCHED_FIFO', 'SCHED_RR', 'SCHED_BATCH', 'SCHED_ISO', 'SCHED_IDLE', 'SCHED_DEADLINE'],
-    },
+    policy: { kind: CHOICE, words: Object.keys(schedulerPolicies) },
     nice: { kind: INTEGER, expected: 'an integer from -20 to 19', min: -20, max: 19 },
     priority: { kind: INTEGER, expected: 'an integer from 0 to 99', min: 0, max: 99 },
     flags: {
       kind: LIST,
       expected: 'an array of scheduler flags',
-      item: {
-        kind: CHOICE,
-        words: [
-          'SCHED_FLAG_RESET_ON_FORK',
-          'SCHED_FLAG_RECLAIM',
-          'SCHED_FLAG_DL_OVERRUN',
-          'SCHED_FLAG_KEEP_POLICY',
-          'SCHED_FLAG_KEEP_PARAMS',
-          'SCHED_FLAG_UTIL_CLAMP_MIN',
-          'SCHED_FLAG_UTIL_CLAMP_MAX',
-        ],
-      },
+      item: { kind: CHOICE, words: Object.keys(schedulerFlags) },
       min: 0,
     },
     runtime: uint64,
@@ -178,12 +186,12 @@ const processSchema: RecordSchema = {
     ioPriority: {
       kind: RECORD,
       fields: {
-        class: { kind: CHOICE, words: ['IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'] },
+        class: { kind: CHOICE, words: Object.keys(ioPriorityClasses) },
         priority: { kind: INTEGER, expected: 'an integer from 0 to 7', min: 0, max: 7 },
       },
       required: ['class', 'priority'],
     },
-    execCPUAffinity: { kind: RECORD, fields: { initial: text, final: text }, required: [] },
+    execCPUAffinity: { kind: RECORD, fields: { initial: cpuList, final: cpuList }, required: [] },
   },
   required: ['cwd', 'args', 'user'],
 };
@@ -462,23 +470,12 @@ const namespace: RecordSchema = {
 const memoryPolicy: RecordSchema = {
   kind: RECORD,
   fields: {
-    mode: {
-      kind: CHOICE,
-      words: [
-        'MPOL_DEFAULT',
-        'MPOL_BIND',
-        'MPOL_INTERLEAVE',
-        'MPOL_WEIGHTED_INTERLEAVE',
-        'MPOL_PREFERRED',
-        'MPOL_PREFERRED_MANY',
-        'MPOL_LOCAL',
-      ],
-    },
-    nodes: text,
+    mode: { kind: CHOICE, words: Object.keys(memoryPolicyModes) },
+    nodes: nodeList,
     flags: {
       kind: LIST,
       expected: 'an array of memory policy flags',
-      item: { kind: CHOICE, words: ['MPOL_F_NUMA_BALANCING', 'MPOL_F_RELATIVE_NODES', 'MPOL_F_STATIC_NODES'] },
+      item: { kind: CHOICE, words: Object.keys(memoryPolicyFlags) },
       min: 0,
     },
   },
@@ -488,7 +485,7 @@ const memoryPolicy: RecordSchema = {
 const personality: RecordSchema = {
   kind: RECORD,
   fields: {
-    domain: { kind: CHOICE, words: ['LINUX', 'LINUX32'] },
+    domain: { kind: CHOICE, words: Object.keys(personalities) },
     flags: {
       kind: LIST,
       expected: 'an array',

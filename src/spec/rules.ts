@@ -3,6 +3,7 @@
 
 import { addNamespace, checkIdMappings, checkMappedUser } from './id-mappings.ts';
 import type { Report } from './report.ts';
+import { checkMemoryPolicy, checkScheduler } from './scheduling.ts';
 import { checkSysctl } from './sysctl.ts';
 import { cleanPath } from './text.ts';
 import type { LinuxNamespaceType, Spec } from './types.ts';
@@ -25,6 +26,8 @@ const rules: readonly Rule[] = [
     check: checkMappedUser,
   },
   { reads: ['/linux/namespaces', '/linux/sysctl'], check: checkSysctl },
+  { reads: ['/process/scheduler'], check: checkScheduler },
+  { reads: ['/linux/memoryPolicy'], check: checkMemoryPolicy },
 ];
 
 export function checkRules(spec: Spec, report: Report): void {

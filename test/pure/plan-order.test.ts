@@ -470,6 +470,9 @@ describe('compile', () => {
       'releaseInit',
       'writeIdMap',
       'setOomScoreAdj',
+      'setScheduler',
+      'setIoPriority',
+      'setAffinity',
       ...both,
     ];
     forEverySample(({ plan }) => {

@@ -22,6 +22,8 @@ const richHost: HostFacts = {
   bounding: allCapabilities,
   lastCapability: capabilityNames.length - 1,
   cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers },
+  appArmor: true,
+  seLinux: true,
   kernelMounts: [],
   inChroot: false,
 };
@@ -217,6 +219,17 @@ const parts = fc.record({
       ),
       noNewPrivileges: fc.boolean(),
       oomScoreAdj: fc.integer({ min: -1000, max: 1000 }),
+      apparmorProfile: word,
+      selinuxLabel: word,
+      scheduler: fc.constantFrom(
+        { policy: 'SCHED_OTHER', nice: -5 },
+        { policy: 'SCHED_FIFO', priority: 1, flags: ['SCHED_FLAG_RESET_ON_FORK', 'SCHED_FLAG_KEEP_PARAMS'] },
+        { policy: 'SCHED_DEADLINE', runtime: 1e6, deadline: 2 ** 40, period: 2 ** 64 },
+      ),
+      ioPriority: fc.record({
+        class: fc.constantFrom('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'),
+        priority: fc.nat(7),
+      }),
     },
     { requiredKeys: ['user', 'args', 'cwd'] },
   ),
@@ -248,6 +261,14 @@ const parts = fc.record({
   cgroupsPath: some(fc.constantFrom('/pods/a', 'web')),
   resources: some(resources),
   sysctl: fc.subarray([...sysctls]),
+  personality: some(fc.constantFrom({ domain: 'LINUX' }, { domain: 'LINUX32' })),
+  memoryPolicy: some(
+    fc.constantFrom(
+      { mode: 'MPOL_LOCAL' },
+      { mode: 'MPOL_PREFERRED' },
+      { mode: 'MPOL_BIND', nodes: '0-3,64', flags: ['MPOL_F_STATIC_NODES', 'MPOL_F_NUMA_BALANCING'] },
+    ),
+  ),
 });
 
 const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
@@ -274,6 +295,8 @@ const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
       devices: part.devices,
       cgroupsPath: part.cgroupsPath,
       resources: part.resources,
+      personality: part.personality,
+      memoryPolicy: part.memoryPolicy,
       sysctl: Object.fromEntries(part.sysctl.filter(([, type]) => has(type)).map(([name]) => [name, '1'])),
     },
   });
@@ -314,6 +337,8 @@ export const sample: fc.Arbitrary<Sample> = fc
           controllers: fc.constant(controllers),
         }),
       ),
+      appArmor: fc.constant(true),
+      seLinux: fc.constant(true),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),
       inChroot: fc.boolean(),
     }),

@@ -106,7 +106,6 @@ describe('parseSpec accepts', () => {
 
   test('empty values of sections that are not applied, and leaves them out of the result', () => {
     const spec = parsed((config) => {
-      Object.assign(config.process, { apparmorProfile: '', selinuxLabel: '', scheduler: null, ioPriority: {} });
       Object.assign(config.linux, { seccomp: {}, intelRdt: { closID: '' }, netDevices: {}, mountLabel: '' });
       config.linux.resources.network = { priorities: [], classID: null };
       config.mounts[0].uidMappings = [];
@@ -156,7 +155,6 @@ describe('parseSpec accepts', () => {
   test('every section that is not applied yet, once the list of those is empty', () => {
     const config = fullConfig();
     const sections = unappliedSections();
-    Object.assign(config.process, sections.process);
     Object.assign(config.linux, sections.linux);
     config.linux.namespaces.push({ type: 'time' });
     expect(checkSpec(config, []).problems).toEqual([]);

@@ -28,6 +28,11 @@ export const fullConfig = (): Json => ({
     ],
     noNewPrivileges: true,
     oomScoreAdj: -500,
+    apparmorProfile: 'docker-default',
+    selinuxLabel: 'system_u:system_r:container_t:s0',
+    scheduler: { policy: 'SCHED_FIFO', priority: 10, flags: ['SCHED_FLAG_RESET_ON_FORK'] },
+    ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 4 },
+    execCPUAffinity: { initial: '0', final: '0-3' },
   },
   root: { path: 'rootfs', readonly: true },
   hostname: 'box',
@@ -68,6 +73,8 @@ export const fullConfig = (): Json => ({
       { type: 'p', path: '/dev/pipe' },
     ],
     rootfsPropagation: 'rslave',
+    memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
+    personality: { domain: 'LINUX32' },
     maskedPaths: ['/proc/kcore'],
     readonlyPaths: ['/proc/sys'],
     resources: {
@@ -92,13 +99,6 @@ export const fullConfig = (): Json => ({
 
 /** A value for each section that this release does not apply yet. */
 export const unappliedSections = (): Json => ({
-  process: {
-    apparmorProfile: 'docker-default',
-    selinuxLabel: 'system_u:system_r:container_t:s0',
-    scheduler: { policy: 'SCHED_FIFO', priority: 10, flags: ['SCHED_FLAG_RESET_ON_FORK'] },
-    ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 4 },
-    execCPUAffinity: { initial: '0', final: '0-3' },
-  },
   linux: {
     seccomp: {
       defaultAction: 'SCMP_ACT_ERRNO',
@@ -116,10 +116,8 @@ export const unappliedSections = (): Json => ({
       ],
     },
     intelRdt: { closID: 'gold', schemata: ['L3:0=f'], enableMonitoring: true },
-    memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
     mountLabel: 'system_u:object_r:container_file_t:s0',
     netDevices: { eth0: { name: 'net0' } },
-    personality: { domain: 'LINUX32' },
     timeOffsets: { monotonic: { secs: -5, nanosecs: 1 } },
   },
 });
