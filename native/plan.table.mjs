@@ -13,7 +13,20 @@
 export const version = 1;
 
 /** Places for file descriptors that steps share. */
-export const slots = ['cgroup', 'gate', 'console', 'root', 'peer', 'null', 'tmpfs', 'proc', 'mount', 'dev'];
+export const slots = [
+  'cgroup',
+  'gate',
+  'console',
+  'root',
+  'peer',
+  'null',
+  'tmpfs',
+  'proc',
+  'mount',
+  'dev',
+  'hook_out',
+  'hook_err',
+];
 
 /** What a mount point may have to do with procfs. */
 export const procRules = ['outside', 'file', 'itself'];
@@ -120,7 +133,7 @@ export const steps = {
   },
   run_hook: {
     on: 'both',
-    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail.",
+    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail. What it prints is appended to out and err; where they are empty, to the files that open_hook_output opened, or else it is collected.",
     fields: {
       path: 'str',
       args: 'strs',
@@ -129,9 +142,16 @@ export const steps = {
       pid: 'u32',
       state_head: 'str',
       state_tail: 'str',
+      out: 'str',
+      err: 'str',
     },
   },
   // --- init ------------------------------------------------------------------------------------------------------
+  open_hook_output: {
+    on: 'init',
+    doc: "Opens the host's files to which the hooks that init runs print, while the host can still be seen. open(2)",
+    fields: { out: 'str', err: 'str' },
+  },
   open_tree: {
     on: 'init',
     doc: 'Clones the root file system, as a detached mount, while the host can still be seen. open_tree(2)',
@@ -154,8 +174,8 @@ export const steps = {
   },
   become_root: {
     on: 'init',
-    doc: 'Takes uid 0 and gid 0 of the user namespace. setresuid(2)',
-    fields: {},
+    doc: 'Takes uid 0 and gid 0 of the user namespace, and drops the groups of the caller unless they are kept. setresuid(2)',
+    fields: { keep_groups: 'u32' },
   },
   fork: {
     on: 'init',

@@ -28,13 +28,12 @@ int step_unshare(struct context *context, const struct step_unshare *step) {
 }
 
 int step_become_root(struct context *context, const struct step_become_root *step) {
-  (void)step;
   long error = SYSCALL3(setresgid, 0, 0, 0);
   if (error < 0) return failed(context, "setresgid", "0", error);
   error = SYSCALL3(setresuid, 0, 0, 0);
   if (error < 0) return failed(context, "setresuid", "0", error);
   /* The host's groups mean nothing inside; a map without setgroups (rootless) keeps them, and that is no failure here. */
-  SYSCALL2(setgroups, 0, 0);
+  if (!step->keep_groups) SYSCALL2(setgroups, 0, 0);
   return 0;
 }
 

@@ -81,6 +81,8 @@ export function describe(step: Step | UnitStep): string {
       return `remove file ${step.path}`;
     case 'runHook':
       return `run hook ${step.args.join(' ')}`;
+    case 'openHookOutput':
+      return `open for the hooks of init: ${list([step.out, step.err].filter((path) => path !== ''))}`;
     case 'openTree':
       return `clone the mount tree ${step.path}`;
     case 'joinNamespace':
@@ -170,7 +172,7 @@ export function describe(step: Step | UnitStep): string {
     case 'dropBounding':
       return `drop capabilities from the bounding set, all but: ${list(capabilitiesOf(Number(step.keep)))}`;
     case 'setIds':
-      return `become uid ${step.uid}, gid ${step.gid}, groups ${list(step.groups.map(String))}, umask ${octal(step.umask)}`;
+      return `become uid ${step.uid}, gid ${step.gid}, groups ${step.keepGroups === 1 ? 'as they are' : list(step.groups.map(String))}, umask ${octal(step.umask)}`;
     case 'setCapabilities':
       return `set capabilities: ${(['effective', 'permitted', 'inheritable', 'ambient'] as const).map((set) => `${set} ${list(capabilitiesOf(Number(step[set])))}`).join('; ')}`;
     case 'findExecutable':

@@ -4,7 +4,7 @@
 import type { Spec } from '../spec/types.ts';
 import { planCgroup, type CgroupPlan } from './cgroup.ts';
 import { planDevices } from './devices.ts';
-import { hookSteps, type HookState } from './hooks.ts';
+import { hookSteps, type HookState, planHookOutput } from './hooks.ts';
 import type { HostFacts } from './host.ts';
 import { planMasks } from './masks.ts';
 import { planMounts } from './mounts.ts';
@@ -47,6 +47,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   ] satisfies HostStep[];
 
   const init: InitStep[] = [
+    ...planHookOutput(spec),
     // The root is opened while the host's own rights and paths are at hand: inside a user namespace they are not.
     ...root.before,
     ...namespaces.enter,

@@ -4,6 +4,7 @@ import { capabilityNumber } from '../linux/capabilities.ts';
 import { rlimits } from '../linux/rlimits.ts';
 import { sysctlPath } from '../spec/sysctl.ts';
 import type { LinuxCapabilities, POSIXRlimit, Process, Spec } from '../spec/types.ts';
+import { keepsGroups } from './annotations.ts';
 import type { HostFacts } from './host.ts';
 import type { PlanRequest } from './plan.ts';
 import { planLabels } from './labels.ts';
@@ -132,7 +133,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
       gid: user.gid,
       groups: user.additionalGids ?? [],
       umask: user.umask ?? 0o022,
-      keepGroups: 0,
+      keepGroups: keepsGroups(spec.annotations) ? 1 : 0,
       from: '/process/user',
       why: 'capabilities are kept over the change and set right after it',
     },
