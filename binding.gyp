@@ -28,6 +28,7 @@
       'native/host/cgroup.c',
       'native/host/execute.c',
       'native/host/launch.c',
+      'native/host/network.c',
       'native/host/process.c',
       'native/host/scheduling.c',
       'native/sys/execute.c',

@@ -26,13 +26,14 @@ export const slots = [
   'dev',
   'hook_out',
   'hook_err',
+  'network',
 ];
 
 /** What a mount point may have to do with procfs. */
 export const procRules = ['outside', 'file', 'itself'];
 
 /** Points at which init stops until the host side lets it go on. */
-export const syncs = ['user_namespace', 'forked', 'hooks', 'ready'];
+export const syncs = ['user_namespace', 'forked', 'network', 'hooks', 'ready'];
 
 export const steps = {
   // --- host side -------------------------------------------------------------------------------------------------
@@ -85,6 +86,11 @@ export const steps = {
     on: 'host',
     doc: 'Sets how eagerly the kernel kills the container process when memory runs out. proc(5)',
     fields: { value: 'i32' },
+  },
+  move_net_device: {
+    on: 'host',
+    doc: "Moves a network device of the runtime's namespace into that of init, under its new name, with its permanent global addresses, and brings it up. rtnetlink(7)",
+    fields: { name: 'str', new_name: 'str' },
   },
   set_scheduler: {
     on: 'host',
@@ -187,6 +193,11 @@ export const steps = {
     on: 'init',
     doc: "Joins a session keyring of its own, so that the caller's keys stay outside. keyctl(2)",
     fields: { name: 'str' },
+  },
+  open_network: {
+    on: 'init',
+    doc: 'Opens a routing socket of its network namespace for the host side, which never enters one. rtnetlink(7)',
+    fields: {},
   },
   bring_up_loopback: { on: 'init', doc: 'Brings up lo in the new network namespace. netdevice(7)', fields: {} },
   leave_chroot: {

@@ -138,6 +138,12 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'moveNetDevice' && name === 'ENODEV')
+    return 'the host, or the namespace of the runtime, has no such device';
+  if (op === 'moveNetDevice' && name === 'EEXIST') return "a device of the container's network namespace has this name";
+  if (op === 'moveNetDevice' && name === 'EPERM') return 'moving a device takes CAP_NET_ADMIN in both namespaces';
+  if (op === 'moveNetDevice' && name === 'EINVAL')
+    return 'this device belongs to one network namespace only, as lo does';
   if (op === 'setScheduler' && name === 'EPERM')
     return 'realtime and deadline scheduling need CAP_SYS_NICE on the host, and a cgroup whose realtime share is not 0';
   if (op === 'setScheduler' && name === 'EINVAL')

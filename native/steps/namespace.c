@@ -2,9 +2,11 @@
 #include "base/syscall.h"
 #include "base/text.h"
 #include "steps/context.h"
+#include "steps/send.h"
 #include <linux/fcntl.h>
 #include <linux/if.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
 
@@ -49,6 +51,15 @@ int step_join_keyring(struct context *context, const struct step_join_keyring *s
   /* Kernels without keys, and callers whose quota is used up, run containers all the same. */
   if (answer >= 0 || answer == -ENOSYS || answer == -EDQUOT || answer == -EPERM) return 0;
   return failed(context, "keyctl", step->name, answer);
+}
+
+int step_open_network(struct context *context, const struct step_open_network *step) {
+  (void)step;
+  long fd = SYSCALL3(socket, 16 /* AF_NETLINK */, 3 /* SOCK_RAW */ | O_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return failed(context, "socket(NETLINK_ROUTE)", "", fd);
+  int error = send_descriptor(context, SLOT_NETWORK, (int)fd);
+  close_fd((int)fd);
+  return error;
 }
 
 int step_bring_up_loopback(struct context *context, const struct step_bring_up_loopback *step) {

@@ -30,7 +30,7 @@ import { propagations } from '../plan/mount-options.ts';
 import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
 import type { UnitStep } from '../plan/unit.ts';
 
-const syncNames = ['user namespace', 'forked', 'hooks', 'ready'];
+const syncNames = ['user namespace', 'forked', 'network', 'hooks', 'ready'];
 const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
 const property = ([name, { value }]: UnitProperty) => `${name}=${wordValue(value)}`;
 const wordValue = (value: Value): string =>
@@ -67,6 +67,8 @@ export function describe(step: Step | UnitStep): string {
       return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
     case 'setOomScoreAdj':
       return `set oom_score_adj ${step.value}`;
+    case 'moveNetDevice':
+      return `move network device ${step.name} inside${step.newName === step.name ? '' : ` as ${step.newName}`}`;
     case 'setScheduler':
       return `set scheduling ${nameOf(schedulerPolicies, step.policy)}${withOptions(namesOf(schedulerFlags, step.flags))}: nice ${step.nice}, priority ${step.priority}, runtime ${step.runtime}, deadline ${step.deadline}, period ${step.period}`;
     case 'setIoPriority':
@@ -99,6 +101,8 @@ export function describe(step: Step | UnitStep): string {
       return 'start a new session';
     case 'joinKeyring':
       return `join session keyring ${step.name}`;
+    case 'openNetwork':
+      return 'open a routing socket for the host side';
     case 'bringUpLoopback':
       return 'bring up loopback';
     case 'leaveChroot':

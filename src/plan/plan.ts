@@ -9,6 +9,7 @@ import type { HostFacts } from './host.ts';
 import { planMasks } from './masks.ts';
 import { planMounts } from './mounts.ts';
 import { planNamespaces } from './namespaces.ts';
+import { planNetDevices } from './net-devices.ts';
 import { planProcess } from './process.ts';
 import { planRootEnter, planRootOpen } from './rootfs.ts';
 import { type HostStep, type InitStep, SYNC_HOOKS, SYNC_READY } from './steps.gen.ts';
@@ -41,6 +42,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   const devices = planDevices(spec, namespaces.newUser);
   const process = planProcess(spec, request, facts, namespaces.newUser);
   const root = planRootOpen(spec, request, namespaces, facts);
+  const netDevices = planNetDevices(spec.linux);
   const createHooks = [
     ...hookSteps(state, 'prestart', 'creating'),
     ...hookSteps(state, 'createRuntime', 'creating'),
@@ -51,6 +53,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     // The root is opened while the host's own rights and paths are at hand: inside a user namespace they are not.
     ...root.before,
     ...namespaces.enter,
+    ...netDevices.init,
     ...process.session,
     ...root.attach,
     ...planMounts(spec, request, cgroup?.path, namespaces),
@@ -106,7 +109,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     from: spec.linux.namespaces === undefined ? '' : '/linux/namespaces',
     why: 'init is born inside the namespaces and the cgroup, so that nothing of it is accounted elsewhere',
   });
-  host.push(...namespaces.host);
+  host.push(...namespaces.host, ...netDevices.host);
   if (createHooks.length > 0) {
     host.push(
       {

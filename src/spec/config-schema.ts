@@ -36,6 +36,7 @@ import {
   isAnything,
   isContainerPath,
   isDeviceAccess,
+  isDeviceName,
   isEnvironmentEntry,
   isFileName,
   isNonEmptyText,
@@ -67,6 +68,12 @@ const absoluteContainerPath: TextSchema = {
 };
 const utsName: TextSchema = { kind: TEXT, expected: 'a name of 1 to 64 bytes without NUL', test: isUtsName };
 const fileName: TextSchema = { kind: TEXT, expected: 'a name without "/" that is not "." or ".."', test: isFileName };
+
+const deviceName: TextSchema = {
+  kind: TEXT,
+  expected: 'a name of 1 to 15 bytes without blanks, "/", ":" and "%"',
+  test: isDeviceName,
+};
 
 const boolean: BooleanSchema = { kind: BOOLEAN };
 
@@ -518,7 +525,7 @@ const linux: RecordSchema = {
     netDevices: {
       kind: MAP,
       expected: 'an object of network devices',
-      value: { kind: RECORD, fields: { name: fileName }, required: [] },
+      value: { kind: RECORD, fields: { name: deviceName }, required: [] },
     },
     seccomp,
     rootfsPropagation: {

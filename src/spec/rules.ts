@@ -3,6 +3,7 @@
 
 import { addNamespace, checkIdMappings, checkMappedUser } from './id-mappings.ts';
 import type { Report } from './report.ts';
+import { checkNetDevices } from './net-devices.ts';
 import { checkMemoryPolicy, checkScheduler } from './scheduling.ts';
 import { checkSysctl } from './sysctl.ts';
 import { cleanPath } from './text.ts';
@@ -26,6 +27,7 @@ const rules: readonly Rule[] = [
     check: checkMappedUser,
   },
   { reads: ['/linux/namespaces', '/linux/sysctl'], check: checkSysctl },
+  { reads: ['/linux/namespaces', '/linux/netDevices'], check: checkNetDevices },
   { reads: ['/process/scheduler'], check: checkScheduler },
   { reads: ['/linux/memoryPolicy'], check: checkMemoryPolicy },
 ];

@@ -23,7 +23,6 @@ export const unapplied: readonly Unapplied[] = [
   { at: ['linux', 'seccomp'], why },
   { at: ['linux', 'intelRdt'], why },
   { at: ['linux', 'mountLabel'], why },
-  { at: ['linux', 'netDevices'], why },
   { at: ['linux', 'timeOffsets'], why },
   { at: ['linux', 'namespaces', '*', 'type'], values: ['time'], why },
   {

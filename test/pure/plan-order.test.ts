@@ -470,6 +470,7 @@ describe('compile', () => {
       'releaseInit',
       'writeIdMap',
       'setOomScoreAdj',
+      'moveNetDevice',
       'setScheduler',
       'setIoPriority',
       'setAffinity',

@@ -73,6 +73,7 @@ export const fullConfig = (): Json => ({
       { type: 'p', path: '/dev/pipe' },
     ],
     rootfsPropagation: 'rslave',
+    netDevices: { eth0: { name: 'net0' }, 'wg~0': {} },
     memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
     personality: { domain: 'LINUX32' },
     maskedPaths: ['/proc/kcore'],
@@ -117,7 +118,6 @@ export const unappliedSections = (): Json => ({
     },
     intelRdt: { closID: 'gold', schemata: ['L3:0=f'], enableMonitoring: true },
     mountLabel: 'system_u:object_r:container_file_t:s0',
-    netDevices: { eth0: { name: 'net0' } },
     timeOffsets: { monotonic: { secs: -5, nanosecs: 1 } },
   },
 });
