@@ -47,6 +47,16 @@ export const steps = {
     doc: 'Writes a value, in one write(2), to a file that exists. With optional, a missing one is left; with another path, that file is written instead.',
     fields: { path: 'str', value: 'str', optional: 'u32', other_path: 'str', other_value: 'str' },
   },
+  check_usage: {
+    on: 'host',
+    doc: 'Fails with EBUSY unless the number in a file is lower than the limit; a file that cannot be read is passed over.',
+    fields: { path: 'str', limit: 'u64' },
+  },
+  change_owner: {
+    on: 'host',
+    doc: 'Gives a file or directory to a user; with optional, a missing one is left. fchownat(2)',
+    fields: { path: 'str', uid: 'u32', optional: 'u32' },
+  },
   open_cgroup: {
     on: 'host',
     doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process. cgroups(7)',

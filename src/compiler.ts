@@ -3,6 +3,7 @@
 
 import { type Bundle, openBundle } from './bundle/bundle.ts';
 import { readHostFacts } from './execute/facts.ts';
+import { ownedMount } from './plan/delegation.ts';
 import type { CgroupManager } from './plan/host.ts';
 import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
@@ -16,6 +17,7 @@ export function planBundle(id: string, bundle: Bundle, options: PlanOptions, man
   const facts = readHostFacts({
     manager,
     kernelMounts: noPivot,
+    delegate: ownedMount(bundle.spec) >= 0,
     labels: process?.apparmorProfile !== undefined || process?.selinuxLabel !== undefined,
   });
   return compile(

@@ -138,6 +138,7 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'checkUsage') return 'more memory is in use than the limit would allow, and checkBeforeUpdate is set';
   if (op === 'moveNetDevice' && name === 'ENODEV')
     return 'the host, or the namespace of the runtime, has no such device';
   if (op === 'moveNetDevice' && name === 'EEXIST') return "a device of the container's network namespace has this name";
@@ -177,6 +178,9 @@ export function sysError(
   const about = error.path === '' ? error.syscall : `${error.syscall} ${error.path}`;
   return new TsrunError(`${doing}: ${about}: ${errnoText(error.errno)} (${errnoName(error.errno)})`);
 }
+
+/** A field that is accepted and changes nothing. */
+export const ignoredLimit = (pointer: string, why: string): string => `${pointer} in config.json has no effect: ${why}`;
 
 // Phrases that engines look for; the words before the colon are for people.
 export const noSuchContainer = (id: string) =>

@@ -1,7 +1,7 @@
 // The main path: each verb of a container's life, top to bottom. The command line and the shim are users of this class.
 
 import type { Bundle } from './bundle/bundle.ts';
-import { noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
+import { ignoredLimit, noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
@@ -327,6 +327,7 @@ export class Runtime {
   private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined, plans: Planner): Created {
     try {
       const plan = plans(id, bundle, { ...options, gate }, this.cgroupManager);
+      for (const { from, why } of plan.cgroup?.ignored ?? []) this.options.warn(ignoredLimit(from, why));
       const draft = draftRecord(id, bundle, plan);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);

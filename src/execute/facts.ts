@@ -14,6 +14,8 @@ export interface FactsWanted {
   readonly kernelMounts: boolean;
   /** True where the configuration names something for a security module to enforce. */
   readonly labels: boolean;
+  /** True where the container is to own its cgroup. */
+  readonly delegate: boolean;
 }
 
 export function readHostFacts(wanted: FactsWanted): HostFacts {
@@ -23,7 +25,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     permitted,
     bounding,
     lastCapability,
-    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager),
+    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager, wanted.delegate),
     appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
     seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
     inChroot: sys.isMountRoot('/') === 0,
@@ -31,7 +33,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
   };
 }
 
-function readCgroup(manager: CgroupManager): CgroupFacts | undefined {
+function readCgroup(manager: CgroupManager, delegate: boolean): CgroupFacts | undefined {
   // The usual place first: mountinfo is long on a busy host, and reading it takes the kernel's mount lock.
   let mount: string | undefined = '/sys/fs/cgroup';
   let controllers = read(`${mount}/cgroup.controllers`);
@@ -43,9 +45,16 @@ function readCgroup(manager: CgroupManager): CgroupFacts | undefined {
   return {
     mount,
     own: parseOwnCgroup(read('/proc/self/cgroup') ?? '') ?? '/',
-    controllers: controllers.split(/\s+/).filter((name) => name !== ''),
+    controllers: words(controllers),
+    delegate: delegate ? words(read('/sys/kernel/cgroup/delegate')) : undefined,
     ...(typeof manager === 'object' ? { systemd: manager } : {}),
   };
+}
+
+function words(text: string): string[];
+function words(text: string | undefined): string[] | undefined;
+function words(text: string | undefined): string[] | undefined {
+  return text?.split(/\s+/).filter((name) => name !== '');
 }
 
 /** Mount points of whole procfs and sysfs mounts. Fields as in proc_pid_mountinfo(5). */

@@ -49,6 +49,10 @@ export function describe(step: Step | UnitStep): string {
       return `make directory ${step.path}`;
     case 'writeFile':
       return `write ${JSON.stringify(step.value)} to ${step.path}${step.otherPath === '' ? '' : ` (or ${JSON.stringify(step.otherValue)} to ${step.otherPath})`}`;
+    case 'checkUsage':
+      return `check that ${step.path} is below ${step.limit}`;
+    case 'changeOwner':
+      return `give ${step.path} to uid ${step.uid}`;
     case 'openCgroup':
       return `open cgroup ${step.path}`;
     case 'attachDeviceFilter':

@@ -26,6 +26,8 @@ export interface CgroupFacts {
   readonly controllers: readonly string[];
   /** Set where systemd makes the container's cgroup. */
   readonly systemd?: SystemdFacts;
+  /** Names in /sys/kernel/cgroup/delegate, read only where the container is to own its cgroup. */
+  readonly delegate: readonly string[] | undefined;
 }
 
 export interface SystemdFacts {

@@ -1,5 +1,6 @@
 // linux.cgroupsPath and linux.resources: where the container is counted, what it is limited to, and that it goes away.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import {
@@ -10,10 +11,12 @@ import {
   container,
   controllers,
   expect,
+  namespaces,
   processesOf,
   quietly,
   test,
   until,
+  withoutMount,
 } from '../harness/index.ts';
 
 const root = '/sys/fs/cgroup';
@@ -149,6 +152,10 @@ const limits = [
   ['cpu', { cpu: { quota: 50_000, period: 200_000 } }, 'cpu.max', '50000 200000'],
   ['cpu', { cpu: { shares: 1024 } }, 'cpu.weight', /^(39|100)$/],
   ['cpu', { cpu: { idle: 1 } }, 'cpu.idle', '1'],
+  ['cpu', { cpu: { quota: 50_000, burst: 20_000 } }, 'cpu.max.burst', '20000'],
+  ['pids', { pids: { limit: 0 } }, 'pids.max', '0'],
+  ['memory', { unified: { 'memory.high': '33554432' }, memory: { limit: 67_108_864 } }, 'memory.high', '33554432'],
+  ['memory', { unified: { 'memory.max': '33554432' }, memory: { limit: 67_108_864 } }, 'memory.max', '33554432'],
   ['cpuset', { cpu: { cpus: '0', mems: '0' } }, 'cpuset.cpus', '0'],
   ['io', { blockIO: { weight: 500 } }, 'io.weight', /^default \d+$/],
 ] as const;
@@ -172,6 +179,99 @@ for (const [controller, resources, file, value] of limits) {
       expect(box.leaks()).toEqual([]);
     });
   }
+}
+
+test('linux.resources.memory.checkBeforeUpdate: less than what is in use is refused', {
+  needs: ['controller:memory'],
+  only: ['tsrun'],
+}, (t) => {
+  const box = limited(t, { memory: { limit: 4096, checkBeforeUpdate: true } });
+  const dir = join(root, `used-${box.id}`);
+  mkdirSync(dir);
+  t.onTestFinished(() => quietly(() => rmdirSync(dir)));
+  // What a process of this cgroup read stays charged to it after its end.
+  spawnSync('sh', ['-c', `echo $$ > ${dir}/cgroup.procs; head -c 20000000 /bin/busybox > ${box.path('file')}`]);
+  box.config.linux.cgroupsPath = `/used-${box.id}`;
+  expect(box.run('true')).toMatchObject({ code: 1, err: expect.stringContaining('checkBeforeUpdate') as string });
+});
+
+test('linux.resources.memory.kernel, linux.resources.memory.kernelTCP: have no effect, and that is told', {
+  only: ['tsrun'],
+}, (t) => {
+  const box = limited(t, { memory: { kernel: 1e6, kernelTCP: 1e6, swappiness: 3, disableOOMKiller: true } });
+  box.prepare(['true']);
+  const log = box.path('log');
+  const result = box.call('--log', [log, '--log-level', 'warning', 'run', '--bundle', box.bundle, box.id]);
+  expect(result).toMatchObject({ code: 0 });
+  const told = readFileSync(log, 'utf8');
+  for (const field of ['kernel', 'kernelTCP', 'swappiness', 'disableOOMKiller'])
+    expect(told).toContain(`/linux/resources/memory/${field} in config.json has no effect`);
+  expect(result.out).toBe('');
+});
+
+for (const [name, resources] of [
+  ['linux.resources.network.classID: is refused', { network: { classID: 5 } }],
+  [
+    'linux.resources.network.priorities[].name, linux.resources.network.priorities[].priority: are refused',
+    { network: { priorities: [{ name: 'eth0', priority: 5 }] } },
+  ],
+  ['linux.resources.cpu.realtimeRuntime: is refused', { cpu: { realtimeRuntime: 5 } }],
+  ['linux.resources.cpu.realtimePeriod: is refused', { cpu: { realtimePeriod: 5 } }],
+] as const) {
+  test(`${name}, since cgroup v2 has nothing for it`, { only: ['tsrun'] }, (t) => {
+    const { code, err } = limited(t, resources).run('true');
+    expect(code).toBe(1);
+    expect(err).toContain(`/linux/resources/${Object.keys(resources)[0]}/`);
+    expect(err).toContain('only cgroup v1');
+  });
+}
+
+const owned = (path: string) => {
+  const uid = (file: string) => statSync(join(path, file)).uid;
+  return [uid(''), uid('cgroup.procs'), uid('cgroup.subtree_control'), uid('cgroup.threads'), uid('cgroup.freeze')];
+};
+const writableCgroup = withoutMount('/sys/fs/cgroup').concat({
+  destination: '/sys/fs/cgroup',
+  type: 'cgroup',
+  source: 'cgroup',
+  options: ['nosuid', 'noexec', 'nodev', 'rw'],
+});
+
+test('linux.cgroupsPath: the user of a container that may write to its cgroup owns it', {
+  except: {
+    runc: 'runc 1.1 gives it away under systemd only',
+    crun: "Debian 12's crun gives it to the root of a user namespace only",
+  },
+}, (t) => {
+  const box = container(t, { mounts: writableCgroup, process: { user: { uid: 1000, gid: 1000 } } }).created(
+    'sleep',
+    '9',
+  );
+  expect(owned(cgroupOf(box))).toEqual([1000, 1000, 1000, 1000, 0]);
+});
+
+test('linux.cgroupsPath: in a user namespace the owner is who the user is on the host', {
+  needs: ['user namespaces'],
+  except: { runc: 'runc 1.1 gives it away under systemd only' },
+}, (t) => {
+  const mappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  const namespaces = ['pid', 'network', 'ipc', 'uts', 'mount', 'user', 'cgroup'].map((type) => ({ type }));
+  const linux = { namespaces, uidMappings: mappings, gidMappings: mappings };
+  const box = container(t, { linux, mounts: writableCgroup }, { owner: 100000 });
+  const script = 'mkdir /sys/fs/cgroup/below && echo 1 > /sys/fs/cgroup/below/cgroup.procs && cat /proc/self/cgroup';
+  expect(box.run('sh', '-c', script)).toMatchObject({ code: 0, err: '' });
+  box.created('sleep', '9');
+  expect(owned(cgroupOf(box))).toEqual([100000, 100000, 100000, 100000, 0]);
+});
+
+for (const [name, changes] of [
+  ['a read-only mount', {}],
+  ['the cgroup namespace of the host', { ...namespaces({ without: ['cgroup'] }), mounts: writableCgroup }],
+] as const) {
+  test(`linux.cgroupsPath: with ${name} the cgroup stays that of the host's root`, (t) => {
+    const box = container(t, { ...changes, process: { user: { uid: 1000, gid: 1000 } } }).created('sleep', '9');
+    expect(owned(cgroupOf(box))).toEqual([0, 0, 0, 0, 0]);
+  });
 }
 
 const denyAll = { allow: false, access: 'rwm' };

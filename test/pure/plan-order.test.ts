@@ -470,6 +470,8 @@ describe('compile', () => {
       'releaseInit',
       'writeIdMap',
       'setOomScoreAdj',
+      'checkUsage',
+      'changeOwner',
       'moveNetDevice',
       'setScheduler',
       'setIoPriority',

@@ -211,12 +211,6 @@ describe('parseSpec refuses in linux', () => {
       (c) => (c.linux.resources.unified['memory.high'] = 5),
       /unified\/memory.high: a text/,
     ],
-    [
-      'limits of the network controllers, with the reason',
-      (c) => (c.linux.resources.network = { classID: 1 }),
-      '/linux/resources/network: (nothing), {"classID":1} ' +
-        '(net_cls and net_prio exist only in cgroup v1, and tsrun knows only cgroup v2)',
-    ],
   ]);
 
   test('a host and a domain name without a uts namespace', () => {
