@@ -1,7 +1,13 @@
 // Annotations that mean something to the runtime. All others are for those who read the state.
 
 /** The ones of crun that tsrun follows too (crun(1), EXTENSIONS TO OCI). */
-export type KnownAnnotation = 'run.oci.keep_original_groups' | 'run.oci.hooks.stdout' | 'run.oci.hooks.stderr';
+export const knownAnnotations = [
+  'run.oci.keep_original_groups',
+  'run.oci.hooks.stdout',
+  'run.oci.hooks.stderr',
+] as const;
+
+type KnownAnnotation = (typeof knownAnnotations)[number];
 
 /** The text of an annotation, '' where it is absent. */
 export function annotation(all: Readonly<Record<string, string>> | undefined, name: KnownAnnotation): string {
