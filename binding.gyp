@@ -30,6 +30,7 @@
       'native/host/launch.c',
       'native/host/network.c',
       'native/host/process.c',
+      'native/host/resctrl.c',
       'native/host/scheduling.c',
       'native/sys/execute.c',
       'native/sys/files.c',

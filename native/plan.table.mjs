@@ -57,6 +57,16 @@ export const steps = {
     doc: 'Gives a file or directory to a user; with optional, a missing one is left. fchownat(2)',
     fields: { path: 'str', uid: 'u32', optional: 'u32' },
   },
+  make_resctrl_group: {
+    on: 'host',
+    doc: 'Makes a group of resctrl; one that exists is kept. Result: 1 if it was made here. resctrl.rst',
+    fields: { path: 'str' },
+  },
+  join_resctrl_group: {
+    on: 'host',
+    doc: 'Puts the container process into a group of resctrl. resctrl.rst',
+    fields: { path: 'str' },
+  },
   open_cgroup: {
     on: 'host',
     doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process. cgroups(7)',

@@ -5,6 +5,7 @@ import { type Bundle, openBundle } from './bundle/bundle.ts';
 import { readHostFacts } from './execute/facts.ts';
 import { ownedMount } from './plan/delegation.ts';
 import type { CgroupManager } from './plan/host.ts';
+import { resctrlGroup } from './plan/resctrl.ts';
 import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
 export { openBundle };
@@ -14,9 +15,11 @@ export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preser
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
   const { noPivot, noNewKeyring, preserveFds, gate } = options;
   const process = bundle.spec.process;
+  const rdt = bundle.spec.linux.intelRdt;
   const facts = readHostFacts({
     manager,
     kernelMounts: noPivot,
+    resctrlGroup: rdt === undefined ? undefined : resctrlGroup(rdt, id),
     delegate: ownedMount(bundle.spec) >= 0,
     labels: process?.apparmorProfile !== undefined || process?.selinuxLabel !== undefined,
   });

@@ -138,6 +138,9 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'makeResctrlGroup' && name === 'ENOSPC') return 'the CPU has no class of service, or monitor, left';
+  if (op === 'writeFile' && object.endsWith('/schemata'))
+    return 'info/last_cmd_status in resctrl says what is wrong with the schema';
   if (op === 'checkUsage') return 'more memory is in use than the limit would allow, and checkBeforeUpdate is set';
   if (op === 'moveNetDevice' && name === 'ENODEV')
     return 'the host, or the namespace of the runtime, has no such device';

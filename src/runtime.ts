@@ -15,7 +15,7 @@ import type { Systemd } from './execute/systemd.ts';
 import { hookSteps } from './plan/hooks.ts';
 import type { CgroupManager } from './plan/host.ts';
 import type { Plan } from './plan/plan.ts';
-import { removeCgroup } from './plan/undo.ts';
+import { removeCgroup, removeResctrl } from './plan/undo.ts';
 import type { LinuxResources } from './spec/types.ts';
 import { type CgroupRecord, type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
 import { check, type Operation } from './state/lifecycle.ts';
@@ -411,7 +411,10 @@ export class Runtime {
 
   /** Takes away what the record names, and runs the poststop hooks: their failure is only told. */
   private remove(record: ContainerRecord): void {
-    const steps = record.cgroup === undefined ? [] : removeCgroup(record.cgroup.path, record.cgroup.made);
+    const steps = [
+      ...(record.cgroup === undefined ? [] : removeCgroup(record.cgroup.path, record.cgroup.made)),
+      ...removeResctrl(record.resctrl ?? []),
+    ];
     const stuck = runHostSteps(steps);
     if (stuck !== undefined) throw failure({ host: steps, init: [] }, stuck);
     if (record.cgroup?.unit !== undefined) this.systemd?.stopUnit(record.cgroup.unit);

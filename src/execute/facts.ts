@@ -2,7 +2,7 @@
 
 import { findCgroup2, parseOwnCgroup } from '../cgroup/path.ts';
 import { sys, unlessMissing } from '../linux/sys.ts';
-import type { CgroupFacts, CgroupManager, HostFacts } from '../plan/host.ts';
+import type { CgroupFacts, CgroupManager, HostFacts, ResctrlFacts } from '../plan/host.ts';
 
 const FILE_MOST = 4 << 20;
 
@@ -14,6 +14,8 @@ export interface FactsWanted {
   readonly kernelMounts: boolean;
   /** True where the configuration names something for a security module to enforce. */
   readonly labels: boolean;
+  /** The container's group below resctrl, '' for its root; undefined where nothing is asked of it. */
+  readonly resctrlGroup: string | undefined;
   /** True where the container is to own its cgroup. */
   readonly delegate: boolean;
 }
@@ -28,6 +30,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager, wanted.delegate),
     appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
     seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
+    resctrl: wanted.resctrlGroup === undefined ? undefined : readResctrl(wanted.resctrlGroup),
     inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };
@@ -49,6 +52,12 @@ function readCgroup(manager: CgroupManager, delegate: boolean): CgroupFacts | un
     delegate: delegate ? words(read('/sys/kernel/cgroup/delegate')) : undefined,
     ...(typeof manager === 'object' ? { systemd: manager } : {}),
   };
+}
+
+function readResctrl(group: string): ResctrlFacts | undefined {
+  const mount = '/sys/fs/resctrl';
+  if (read(`${mount}/schemata`) === undefined) return undefined;
+  return { mount, schemata: read(`${mount}${group}/schemata`) };
 }
 
 function words(text: string): string[];

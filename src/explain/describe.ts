@@ -53,6 +53,10 @@ export function describe(step: Step | UnitStep): string {
       return `check that ${step.path} is below ${step.limit}`;
     case 'changeOwner':
       return `give ${step.path} to uid ${step.uid}`;
+    case 'makeResctrlGroup':
+      return `make resctrl group ${step.path}`;
+    case 'joinResctrlGroup':
+      return `join resctrl group ${step.path}`;
     case 'openCgroup':
       return `open cgroup ${step.path}`;
     case 'attachDeviceFilter':

@@ -11,6 +11,7 @@ import { planMounts } from './mounts.ts';
 import { planNamespaces } from './namespaces.ts';
 import { planNetDevices } from './net-devices.ts';
 import { planProcess } from './process.ts';
+import { planResctrl } from './resctrl.ts';
 import { planRootEnter, planRootOpen } from './rootfs.ts';
 import { type HostStep, type InitStep, SYNC_HOOKS, SYNC_READY } from './steps.gen.ts';
 
@@ -33,12 +34,15 @@ export interface Plan {
   readonly host: readonly HostStep[];
   readonly init: readonly InitStep[];
   readonly cgroup: CgroupPlan | undefined;
+  /** Groups of resctrl that end with the container. */
+  readonly resctrl: readonly string[];
 }
 
 export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Plan {
   const state: HookState = { spec, id: request.id, bundle: request.bundle };
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
+  const resctrl = planResctrl(spec, request.id, facts.resctrl);
   const devices = planDevices(spec, namespaces.newUser);
   const process = planProcess(spec, request, facts, namespaces.newUser);
   const root = planRootOpen(spec, request, namespaces, facts);
@@ -97,7 +101,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     ...process.exec,
   );
 
-  const host: HostStep[] = [...(cgroup?.before ?? [])];
+  const host: HostStep[] = [...(cgroup?.before ?? []), ...resctrl.before];
   if (request.gate !== undefined) {
     host.push({ op: 'openGate', path: request.gate, from: '', why: 'the created container waits here for `start`' });
   }
@@ -126,7 +130,8 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     { op: 'awaitInit', sync: SYNC_READY, from: '', why: 'init has done all but the last steps' },
     // After init's own work: a limit meant for the program must not stop the work before it.
     ...process.limits,
+    ...resctrl.after,
     ...(cgroup?.after ?? []),
   );
-  return { host, init, cgroup };
+  return { host, init, cgroup, resctrl: resctrl.remove };
 }

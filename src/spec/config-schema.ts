@@ -68,7 +68,11 @@ const absoluteContainerPath: TextSchema = {
   test: isAbsoluteContainerPath,
 };
 const utsName: TextSchema = { kind: TEXT, expected: 'a name of 1 to 64 bytes without NUL', test: isUtsName };
-const fileName: TextSchema = { kind: TEXT, expected: 'a name without "/" that is not "." or ".."', test: isFileName };
+const closID: TextSchema = {
+  kind: TEXT,
+  expected: 'a name without "/" that is not "." or "..", or "/" for the root class',
+  test: (text) => text === '/' || isFileName(text),
+};
 
 const deviceName: TextSchema = {
   kind: TEXT,
@@ -492,7 +496,7 @@ const linux: RecordSchema = {
     mountLabel: text,
     intelRdt: {
       kind: RECORD,
-      fields: { closID: fileName, schemata: texts, l3CacheSchema: text, memBwSchema: text, enableMonitoring: boolean },
+      fields: { closID, schemata: texts, l3CacheSchema: text, memBwSchema: text, enableMonitoring: boolean },
       required: [],
     },
     memoryPolicy,

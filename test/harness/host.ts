@@ -13,6 +13,7 @@ export type Requirement =
   | 'SELinux'
   | 'no SELinux'
   | 'resctrl'
+  | 'no resctrl'
   | 'realtime scheduling'
   | 'deadline scheduling'
   | `controller:${string}`
@@ -94,6 +95,8 @@ function ask(requirement: Requirement): string | undefined {
       return existsSync('/sys/fs/resctrl/schemata')
         ? undefined
         : 'needs a CPU with resource control, and resctrl mounted';
+    case 'no resctrl':
+      return existsSync('/sys/fs/resctrl/schemata') ? 'needs a host without resctrl' : undefined;
     case 'realtime scheduling':
       return spawnSync('chrt', ['--rr', '1', 'true']).status === 0 ? undefined : 'needs a right to realtime scheduling';
     case 'deadline scheduling':

@@ -471,6 +471,8 @@ describe('compile', () => {
       'writeIdMap',
       'setOomScoreAdj',
       'checkUsage',
+      'makeResctrlGroup',
+      'joinResctrlGroup',
       'changeOwner',
       'moveNetDevice',
       'setScheduler',

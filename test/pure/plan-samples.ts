@@ -24,6 +24,7 @@ const richHost: HostFacts = {
   cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers, delegate: ['cgroup.procs'] },
   appArmor: true,
   seLinux: true,
+  resctrl: { mount: '/sys/fs/resctrl', schemata: undefined },
   kernelMounts: [],
   inChroot: false,
 };
@@ -264,6 +265,9 @@ const parts = fc.record({
   cgroupsPath: some(fc.constantFrom('/pods/a', 'web')),
   resources: some(resources),
   sysctl: fc.subarray([...sysctls]),
+  intelRdt: some(
+    fc.constantFrom({ closID: 'gold', schemata: ['L3:0=f'] }, { memBwSchema: 'MB:0=50', enableMonitoring: true }),
+  ),
   personality: some(fc.constantFrom({ domain: 'LINUX' }, { domain: 'LINUX32' })),
   memoryPolicy: some(
     fc.constantFrom(
@@ -298,6 +302,7 @@ const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
       devices: part.devices,
       cgroupsPath: part.cgroupsPath,
       resources: part.resources,
+      intelRdt: part.intelRdt,
       personality: part.personality,
       memoryPolicy: part.memoryPolicy,
       sysctl: Object.fromEntries(part.sysctl.filter(([, type]) => has(type)).map(([name]) => [name, '1'])),
@@ -341,6 +346,7 @@ export const sample: fc.Arbitrary<Sample> = fc
           delegate: fc.constantFrom(undefined, ['cgroup.procs', 'memory.oom.group']),
         }),
       ),
+      resctrl: fc.constant({ mount: '/sys/fs/resctrl', schemata: undefined }),
       appArmor: fc.constant(true),
       seLinux: fc.constant(true),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),

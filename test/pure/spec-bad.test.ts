@@ -375,7 +375,6 @@ describe('parseSpec refuses what is not applied yet', () => {
       (c) => (c.linux.seccomp.flags[0] = 'LOG'),
       '/linux/seccomp/flags/0 did you mean "SECCOMP_FILTER_FLAG_LOG"?',
     ],
-    ['class of service', (c) => (c.linux.intelRdt.closID = '../x'), '/linux/intelRdt/closID'],
   ])('and, once it is applied, an unknown %s', (_name, change, complaint) => {
     const found = refused(change);
     expect(found).toHaveLength(1);
