@@ -38,6 +38,7 @@ export interface Config {
   ociVersion: string;
   process: {
     terminal: boolean;
+    consoleSize?: { height: number; width: number };
     user: { uid: number; gid: number; additionalGids?: number[]; umask?: number };
     args: string[];
     env: string[];

@@ -4,9 +4,6 @@ import { type Requirement, whatIsMissing } from './host.ts';
 import { type Family, runtime } from './runtime.ts';
 
 interface Needs {
-  // Fields of config.json whose effect this test looks at, as paths such as `process.rlimits[].soft`: they stand before
-  // the test's name, from which scripts/conformance.mjs makes docs/conformance.md. A name may also begin with them itself.
-  proves?: string[];
   needs?: Requirement[];
   only?: Family[];
   // Peers that fall short, each with the shortcoming: it is shown, so that a wrong excuse can be found.
@@ -23,9 +20,8 @@ const mustRun = process.env['TSRUN_MUST_RUN'] === '1';
 
 export function test(name: string, body: Body): void;
 export function test(name: string, needs: Needs, body: Body): void;
-export function test(sentence: string, needsOrBody: Needs | Body, maybeBody?: Body): void {
+export function test(name: string, needsOrBody: Needs | Body, maybeBody?: Body): void {
   const needs = typeof needsOrBody === 'function' ? {} : needsOrBody;
-  const name = needs.proves === undefined ? sentence : `${needs.proves.join(', ')}: ${sentence}`;
   const body = typeof needsOrBody === 'function' ? needsOrBody : (maybeBody as Body);
   const { family } = runtime;
 

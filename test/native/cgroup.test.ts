@@ -114,6 +114,7 @@ test('cgroup.kill ends the container from outside', { needs: ['kernel:5.14'] }, 
   await box.reaches('stopped');
 });
 
+// Proves: linux.resources.hugepageLimits[].pageSize, linux.resources.hugepageLimits[].limit
 test('hugepageLimits are written', { needs: ['controller:hugetlb'] }, (t) => {
   const sizes = readdirSync('/sys/kernel/mm/hugepages');
   expect(sizes).toContain('hugepages-2048kB');
@@ -121,6 +122,7 @@ test('hugepageLimits are written', { needs: ['controller:hugetlb'] }, (t) => {
   expect(readFileSync(join(cgroupOf(box), 'hugetlb.2MB.max'), 'utf8').trim()).toBe('8388608');
 });
 
+// Proves: linux.resources.unified
 test('unified keys are written as they are', { needs: ['controller:hugetlb'] }, (t) => {
   const box = limited(t, { unified: { 'hugetlb.1GB.max': '2147483648' } }).created('sleep', '100');
   expect(readFileSync(join(cgroupOf(box), 'hugetlb.1GB.max'), 'utf8').trim()).toBe('2147483648');
@@ -160,6 +162,7 @@ const limits = [
   ['io', { blockIO: { weight: 500 } }, 'io.weight', /^default \d+$/],
 ] as const;
 
+// Proves: linux.resources.memory.limit, linux.resources.memory.reservation, linux.resources.memory.swap, linux.resources.pids.limit, linux.resources.cpu.quota, linux.resources.cpu.period, linux.resources.cpu.shares, linux.resources.cpu.idle, linux.resources.cpu.burst, linux.resources.cpu.cpus, linux.resources.cpu.mems, linux.resources.blockIO.weight
 for (const [controller, resources, file, value] of limits) {
   test(`${JSON.stringify(resources)} arrives in ${file}`, { needs: [`controller:${controller}`] }, (t) => {
     const box = limited(t, resources).created('sleep', '100');
@@ -195,10 +198,14 @@ test('linux.resources.memory.checkBeforeUpdate: less than what is in use is refu
   expect(box.run('true')).toMatchObject({ code: 1, err: expect.stringContaining('checkBeforeUpdate') as string });
 });
 
+// Proves: linux.resources.memory.swappiness, linux.resources.memory.disableOOMKiller, linux.resources.memory.useHierarchy, linux.resources.blockIO.leafWeight, linux.resources.blockIO.weightDevice[].leafWeight
 test('linux.resources.memory.kernel, linux.resources.memory.kernelTCP: have no effect, and that is told', {
   only: ['tsrun'],
 }, (t) => {
-  const box = limited(t, { memory: { kernel: 1e6, kernelTCP: 1e6, swappiness: 3, disableOOMKiller: true } });
+  const box = limited(t, {
+    memory: { kernel: 1e6, kernelTCP: 1e6, swappiness: 3, disableOOMKiller: true, useHierarchy: true },
+    blockIO: { leafWeight: 100, weightDevice: [{ major: 8, minor: 0, leafWeight: 100 }] },
+  });
   box.prepare(['true']);
   const log = box.path('log');
   const result = box.call('--log', [log, '--log-level', 'warning', 'run', '--bundle', box.bundle, box.id]);
@@ -206,9 +213,53 @@ test('linux.resources.memory.kernel, linux.resources.memory.kernelTCP: have no e
   const told = readFileSync(log, 'utf8');
   for (const field of ['kernel', 'kernelTCP', 'swappiness', 'disableOOMKiller'])
     expect(told).toContain(`/linux/resources/memory/${field} in config.json has no effect`);
+  for (const field of ['leafWeight', 'weightDevice/0/leafWeight'])
+    expect(told).toContain(`/linux/resources/blockIO/${field} in config.json has no effect`);
   expect(result.out).toBe('');
 });
 
+// Any disk will do: nothing is read from it.
+const disk = () => {
+  const name = readdirSync('/sys/block')[0] ?? '';
+  const [major, minor] = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim().split(':').map(Number);
+  return { major, minor };
+};
+
+// Proves: linux.resources.blockIO.throttleReadBpsDevice[].*, linux.resources.blockIO.throttleWriteBpsDevice[].*, linux.resources.blockIO.throttleReadIOPSDevice[].*, linux.resources.blockIO.throttleWriteIOPSDevice[].*
+test('the four throttles of a device arrive in io.max', { needs: ['controller:io'] }, (t) => {
+  const at = (rate: number) => [{ ...disk(), rate }];
+  const box = limited(t, {
+    blockIO: {
+      throttleReadBpsDevice: at(1048576),
+      throttleWriteBpsDevice: at(2097152),
+      throttleReadIOPSDevice: at(300),
+      throttleWriteIOPSDevice: at(400),
+    },
+  }).created('sleep', '100');
+  const { major, minor } = disk();
+  const found = readFileSync(join(cgroupOf(box), 'io.max'), 'utf8').trim();
+  expect(found).toBe(`${major}:${minor} rbps=1048576 wbps=2097152 riops=300 wiops=400`);
+});
+
+// Proves: linux.resources.blockIO.weightDevice[].major, linux.resources.blockIO.weightDevice[].minor, linux.resources.blockIO.weightDevice[].weight
+test('the weight of a device arrives in the file of the scheduler that is there', { needs: ['controller:io'] }, (t) => {
+  const { major, minor } = disk();
+  const box = limited(t, { blockIO: { weightDevice: [{ major, minor, weight: 500 }] } }).created('sleep', '100');
+  const files = ['io.bfq.weight', 'io.weight'].map((file) => join(cgroupOf(box), file)).filter(existsSync);
+  expect(readFileSync(files[0] ?? '', 'utf8')).toMatch(new RegExp(`^${major}:${minor} (500|4950)$`, 'm'));
+});
+
+// Proves: linux.resources.rdma{}.hcaHandles, linux.resources.rdma{}.hcaObjects
+test('limits of an RDMA device that is not there are a clear error', {
+  needs: ['controller:rdma'],
+  only: ['tsrun'],
+}, (t) => {
+  const { code, err } = limited(t, { rdma: { nope_0: { hcaHandles: 3, hcaObjects: 4 } } }).run('true');
+  expect(code).toBe(1);
+  expect(err).toMatch(/rdma\.max.*\/linux\/resources\/rdma\/nope_0/);
+});
+
+// Proves: linux.resources.network.classID, linux.resources.network.priorities[].name, linux.resources.network.priorities[].priority, linux.resources.cpu.realtimeRuntime, linux.resources.cpu.realtimePeriod
 for (const [name, resources] of [
   ['linux.resources.network.classID: is refused', { network: { classID: 5 } }],
   [
@@ -321,6 +372,7 @@ const devices = [
   ],
 ] as const;
 
+// Proves: linux.resources.devices[].*
 for (const [name, rules, probed, answer] of devices) {
   const hole = name.startsWith('a later') ? { runc: 'runc 1.1 refuses a hole in a wildcard' } : {};
   test(`devices: ${name}`, { ...crunNeeds, except: { ...crunNeeds.except, ...hole } }, (t) => {

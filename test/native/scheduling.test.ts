@@ -85,6 +85,7 @@ for (const [name, number] of [
   });
 }
 
+// Proves: process.execCPUAffinity.initial, process.execCPUAffinity.final
 test('process.execCPUAffinity: the first process of a container runs on all CPUs that its caller may not use', {
   except: {
     runc: "Debian 12's runc hands its own mask on",
