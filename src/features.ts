@@ -26,8 +26,7 @@ export function features(): object {
     linux: {
       namespaces: without(Object.keys(namespaceFlags), ['linux', 'namespaces', '*', 'type']).sort(),
       capabilities: capabilityNames,
-      // Limits of systemd are for the systemd manager, which is not there yet.
-      cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: false, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: isApplied(['linux', 'seccomp'])
         ? {
             enabled: true,

@@ -109,7 +109,8 @@ function ancestors(path: string, mount: string): string[] {
   return names.map((_, index) => `${root}/${names.slice(0, index + 1).join('/')}`);
 }
 
-function writeSteps(path: string, write: CgroupWrite): HostStep[] {
+/** One limit as steps, with the check that it asks for. */
+export function writeSteps(path: string, write: CgroupWrite): HostStep[] {
   const step = writeStep(path, write);
   if (write.mustExceed === undefined) return [step];
   const check: HostStep = {
