@@ -23,6 +23,7 @@
       'native/steps/path.c',
       'native/steps/proc.c',
       'native/steps/root.c',
+      'native/steps/seccomp.c',
     ],
     'host': [
       'native/host/cgroup.c',
@@ -32,6 +33,8 @@
       'native/host/process.c',
       'native/host/resctrl.c',
       'native/host/scheduling.c',
+      'native/host/listener.c',
+      'native/sys/digest.c',
       'native/sys/execute.c',
       'native/sys/files.c',
       'native/sys/process.c',

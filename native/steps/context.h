@@ -10,6 +10,7 @@ struct context {
   int pid;               /* host side: init, and once it is made the container process */
   int pidfd;             /* of pid, or -1 */
   int32_t result;        /* of the step that runs; reported where it is not 0 */
+  int prepared;          /* nothing is left to do before execve(2) */
   uint32_t preserve_fds; /* descriptors from 3 on that belong to the container */
   /* Why the step failed: the system call, what it was about, and what the kernel or a hook said. */
   const char *call;

@@ -4,6 +4,7 @@ import type { Problem } from '../errors.ts';
 import { configSchema } from './config-schema.ts';
 import { Report } from './report.ts';
 import { checkRules } from './rules.ts';
+import { dropEmptySeccomp } from './seccomp.ts';
 import type { Spec } from './types.ts';
 import { refuseUnapplied, type Unapplied } from './unapplied.ts';
 import { isObject, walk } from './walk.ts';
@@ -18,6 +19,7 @@ export function checkSpec(
 ): { spec: Spec; problems: readonly Problem[] } {
   const report = new Report();
   refuseUnapplied(config, unapplied, report);
+  if (isObject(config) && isObject(config['linux'])) dropEmptySeccomp(config['linux']);
   walk(configSchema, config, report);
   if (isObject(config)) {
     config['linux'] ??= {};

@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../errors.ts';
 import { checkSpec } from './check.ts';
+import { restoreExactValues } from './exact-values.ts';
 import { findSyntaxError } from './json-position.ts';
 import { resourcesSchema } from './config-schema.ts';
 import { Report, show } from './report.ts';
@@ -22,7 +23,8 @@ import { walk } from './walk.ts';
  */
 export function parseSpec(text: string, file: string): Spec {
   const { spec, problems } = checkSpec(parseJson(text, file), unapplied);
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  const all = problems.length > 0 ? problems : restoreExactValues(spec, text);
+  if (all.length > 0) throw new ConfigError(file, all);
   return spec;
 }
 

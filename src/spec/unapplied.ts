@@ -20,7 +20,6 @@ export const unapplied: readonly Unapplied[] = [
   { at: ['mounts', '*', 'uidMappings'], why },
   { at: ['mounts', '*', 'gidMappings'], why },
   { at: ['mounts', '*', 'options', '*'], values: ['idmap', 'ridmap', 'tmpcopyup'], why },
-  { at: ['linux', 'seccomp'], why },
   { at: ['linux', 'mountLabel'], why },
   { at: ['linux', 'timeOffsets'], why },
   { at: ['linux', 'namespaces', '*', 'type'], values: ['time'], why },

@@ -108,9 +108,9 @@ const wrong: [string, Changes, string][] = [
   ['a hook path that is relative', { hooks: { createRuntime: [{ path: 'relative' }] } }, '/hooks/createRuntime/0/path'],
   ['no root', { root: undefined }, '/root'],
   [
-    'seccomp, which is not supported yet or wrong here',
+    'an unknown seccomp action',
     { linux: { seccomp: { defaultAction: 'SCMP_ACT_NOPE' } } as Changes['linux'] },
-    '/linux/seccomp',
+    '/linux/seccomp/defaultAction',
   ],
 ];
 

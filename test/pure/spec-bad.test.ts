@@ -388,13 +388,13 @@ describe('the report', () => {
       c.process.cwd = 5;
       c.mounts[0].destination = '';
       c.linux.namespaces.push({ type: 'uts' });
-      c.linux.seccomp = { defaultAction: 'SCMP_ACT_ALLOW' };
+      c.linux.seccomp = { defaultAction: 'SCMP_ACT_ALLOW', defaultErrnoRet: 1 };
     });
     expect(found.map((line) => line.slice(0, line.indexOf(':')))).toEqual([
-      '/linux/seccomp',
       '/process/cwd',
       '/mounts/0/destination',
       '/linux/namespaces/7/type',
+      '/linux/seccomp/defaultErrnoRet',
     ]);
   });
 
