@@ -109,7 +109,7 @@ const wrong: [string, Changes, string][] = [
   ['no root', { root: undefined }, '/root'],
   [
     'an unknown seccomp action',
-    { linux: { seccomp: { defaultAction: 'SCMP_ACT_NOPE' } } as Changes['linux'] },
+    { linux: { seccomp: { defaultAction: 'SCMP_ACT_NOPE' } } },
     '/linux/seccomp/defaultAction',
   ],
 ];

@@ -6,7 +6,7 @@ import type { Arch, LinuxSeccomp, LinuxSyscall } from '../../src/spec/types.ts';
 
 const project = resolve(import.meta.dirname, '../..');
 // scripts/setup takes Docker's out of the package golang-github-docker-docker-dev.
-export const profileFiles = {
+const profileFiles = {
   docker: join(project, '.cache/profiles/docker.json'),
   podman: '/usr/share/containers/seccomp.json',
 };
