@@ -70,10 +70,12 @@ for (const [action, more, expected] of actions) {
   });
 }
 
+// Proves: linux.seccomp.defaultAction, linux.seccomp.syscalls[].names, linux.seccomp.syscalls[].action, linux.seccomp.syscalls[].errnoRet
 test('SCMP_ACT_TRAP sends SIGSYS, which a program can catch', (t) => {
   expect(inside(t, filter([getpgrp('TRAP')]), 'probe', 'call-trapped', GETPGRP)).toBe('signal 31 call 111\n');
 });
 
+// Proves: linux.seccomp.defaultErrnoRet
 test('defaultErrnoRet is the errno of the default action', (t) => {
   const names = ['execve', 'brk', 'arch_prctl', 'set_tid_address', 'set_robust_list', 'rseq', 'prlimit64', 'mprotect'];
   names.push(
@@ -149,6 +151,7 @@ for (const [op, values, matching, others] of operators) {
   });
 }
 
+// Proves: linux.seccomp.syscalls[].args[].index, linux.seccomp.syscalls[].args[].value, linux.seccomp.syscalls[].args[].valueTwo, linux.seccomp.syscalls[].args[].op
 test('values above 2^53 are compared exactly', (t) => {
   const box = container(
     t,
@@ -233,6 +236,7 @@ test('a program that the filter forbids to execute is an error', { only: ['tsrun
   expect(result.err).toMatch(/exec \/bin\/true: operation not permitted \(EPERM\)/);
 });
 
+// Proves: linux.seccomp.architectures
 test('32-bit calls follow the same rules where the profile names their architecture', (t) => {
   const architectures = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'];
   const out = inside(
@@ -252,7 +256,7 @@ test('32-bit calls end a program whose profile does not name their architecture'
 
 const flags = ['SECCOMP_FILTER_FLAG_TSYNC', 'SECCOMP_FILTER_FLAG_LOG', 'SECCOMP_FILTER_FLAG_SPEC_ALLOW'];
 for (const list of [[], ...flags.map((flag) => [flag]), flags]) {
-  test(`flags ${list.join(' ') || 'none'}`, { except: { runc: 'runc 1.1.5 knows no flags' } }, (t) => {
+  test(`linux.seccomp.flags: ${list.join(' ') || 'none'}`, { except: { runc: 'runc 1.1.5 knows no flags' } }, (t) => {
     expect(inside(t, filter([getpgrp('ERRNO')], { flags: list }), 'probe', 'call', GETPGRP)).toBe('call EPERM\n');
   });
 }
@@ -297,7 +301,7 @@ async function startAgent(t: Parameters<typeof container>[0], box: Container): P
 }
 
 for (const noNewPrivileges of [true, false]) {
-  test(`an agent answers for SCMP_ACT_NOTIFY, with noNewPrivileges ${noNewPrivileges}`, async (t) => {
+  test(`linux.seccomp.listenerPath, linux.seccomp.listenerMetadata: an agent answers for SCMP_ACT_NOTIFY, with noNewPrivileges ${noNewPrivileges}`, async (t) => {
     const box = container(t, { process: { noNewPrivileges }, annotations: { 'a.b': 'c' } });
     const listenerPath = await startAgent(t, box);
     const more = { listenerPath, listenerMetadata: 'for the agent' };
