@@ -21,7 +21,7 @@ const link = (name, target) => [name, 0o120777, Buffer.from(target)];
 
 /** Every path is one of its root; `modules` are [file name, content] in the order of loading. */
 export function packInitramfs({ init, agent, busybox, settings, modules }) {
-  const applets = ['sh', 'cp', 'hostname', 'insmod', 'ip', 'ln', 'mkdir', 'mount', 'switch_root'];
+  const applets = ['sh', 'cp', 'hostname', 'insmod', 'ip', 'ln', 'mkdir', 'mount', 'rm', 'switch_root', 'uname'];
   return cpio([
     ...['bin', 'dev', 'lower', 'modules', 'proc', 'root', 'sys', 'upper'].map(directory),
     program('init', init),
