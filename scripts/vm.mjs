@@ -3,10 +3,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
   accessSync,
+  closeSync,
   constants as access,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -14,7 +16,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +26,9 @@ const project = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '..')
 const cache = join(project, '.cache/vm');
 const bootSeconds = 120;
 const stdinWindow = 65536;
+// Descriptors that QEMU inherits.
+const portFd = 3;
+const initramfsFd = 4;
 
 const machines = {
   x64: { qemu: 'qemu-system-x86_64', machine: 'q35', console: 'ttyS0' },
@@ -108,10 +112,6 @@ function makeInitramfs() {
 
 // --- QEMU --------------------------------------------------------------------------------------------------------------
 
-const scratch = mkdtempSync(join(tmpdir(), 'tsrun-vm-'));
-process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
-const [socket, initramfs] = ['port', 'initramfs'].map((name) => join(scratch, name));
-
 const share = (tag, path, more) => [
   '-fsdev',
   `local,id=${tag},path=${path.replaceAll(',', ',,')},security_model=none,multidevs=remap${more}`,
@@ -124,12 +124,12 @@ function qemuArguments(accel) {
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     ...['-machine', machine, '-accel', accel === 'tcg' ? 'tcg,thread=multi' : accel],
     ...['-cpu', 'max', '-smp', options.cpus, '-m', options.memory],
-    ...['-kernel', unpackedKernel(), '-initrd', initramfs],
+    ...['-kernel', unpackedKernel(), '-initrd', `/proc/self/fd/${initramfsFd}`],
     '-append',
     // Two huge pages of each size would take memory from everything else, a few small ones do not.
     `console=${serial} panic=-1 hugepages=16 random.trust_cpu=on tsc=reliable ${options.console ? '' : 'quiet'}`,
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
-    ...['-chardev', `socket,id=port,path=${socket}`],
+    ...['-chardev', `socket,id=port,fd=${portFd}`],
     ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=port,name=agent'],
     ...share('host', '/', ',readonly=on'),
     ...(out === '' ? [] : share('out', out, '')),
@@ -142,34 +142,43 @@ function qemuArguments(accel) {
 let qemuProcess;
 let lastWords = '';
 
-/** A machine whose agent is ready, as the socket to it; undefined if it is not within `seconds`. */
+/** A machine whose agent is ready, as the stream to it; undefined if it is not within `seconds`. */
 function boot(accel, seconds) {
-  return new Promise((resolve) => {
-    const server = createServer();
-    const limit = setTimeout(() => end(undefined), seconds * 1000);
-    const end = (port) => {
-      clearTimeout(limit);
-      server.close();
-      rmSync(socket, { force: true });
-      if (port === undefined) qemuProcess.kill('SIGKILL');
-      resolve(port);
-    };
-    server.once('connection', (port) => port.once('readable', () => end(port)));
-    server.listen(socket, () => {
-      // Whatever ends this script ends the machine.
-      const [program, ...args] = ['setpriv', '--pdeathsig', 'KILL', qemu, ...qemuArguments(accel)];
-      qemuProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-      qemuProcess.on('error', (error) => fail(`${program}: ${error.message}`));
-      lastWords = '';
-      for (const stream of [qemuProcess.stdout, qemuProcess.stderr]) {
-        stream.on('data', (data) => {
-          if (options.console) process.stderr.write(data);
-          else lastWords = `${lastWords}${data}`.slice(-4000);
-        });
-      }
-      qemuProcess.once('exit', () => end(undefined));
+  // Whatever ends this script ends the machine.
+  const [program, ...args] = ['setpriv', '--pdeathsig', 'KILL', qemu, ...qemuArguments(accel)];
+  const initramfs = openInitramfs();
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe', initramfs], detached: true });
+  closeSync(initramfs);
+  qemuProcess = child;
+  lastWords = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data) => {
+      if (options.console) process.stderr.write(data);
+      else lastWords = `${lastWords}${data}`.slice(-4000);
     });
+  }
+  const port = child.stdio[portFd];
+  port.on('error', () => {}); // its end is what counts
+  return new Promise((resolve) => {
+    const end = (answer) => {
+      clearTimeout(limit);
+      if (answer === undefined) child.kill('SIGKILL');
+      resolve(answer);
+    };
+    const limit = setTimeout(() => end(undefined), seconds * 1000);
+    child.once('error', (error) => fail(`${program}: ${error.message}`));
+    child.once('exit', () => end(undefined));
+    port.once('readable', () => end(port.readableLength > 0 ? port : undefined)); // or its end
   });
+}
+
+/** The file has no name any more when QEMU opens it, so that nobody has to remove it. */
+function openInitramfs() {
+  const path = join(mkdtempSync(join(tmpdir(), 'tsrun-vm-')), 'initramfs');
+  writeFileSync(path, makeInitramfs());
+  const fd = openSync(path, 'r');
+  rmSync(dirname(path), { recursive: true });
+  return fd;
 }
 
 // /dev/kvm can be there and not start a machine; that takes a while to find out, so it is known until the next boot.
@@ -296,7 +305,6 @@ function died() {
   finish(125);
 }
 
-writeFileSync(initramfs, makeInitramfs());
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.once(name, () => finish(128 + constants.signals[name]));
 const port = await bootSomehow();
 if (port === undefined) died();
@@ -313,7 +321,6 @@ else {
   send('R', request(terminal));
   passSignals(send, terminal);
   const taken = passInput(send);
-  port.on('error', () => {});
   await readFrames(port, (kind, content) => {
     if (kind === 'O') return written(process.stdout, content);
     if (kind === 'E') return written(process.stderr, content);
