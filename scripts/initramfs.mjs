@@ -40,7 +40,10 @@ export function packInitramfs({ init, agent, busybox, settings, modules }) {
  * @param directory A kernel's directory of modules, with modules.dep (depmod) and modules.builtin.
  */
 export function kernelModules(directory, wanted) {
-  const nameOf = (path) => basename(path).replace(/\.ko(\.[a-z0-9]+)?$/, '').replaceAll('-', '_');
+  const nameOf = (path) =>
+    basename(path)
+      .replace(/\.ko(\.[a-z0-9]+)?$/, '')
+      .replaceAll('-', '_');
   const lines = (file) => readFileSync(join(directory, file), 'utf8').trim().split('\n');
   const builtin = new Set(lines('modules.builtin').map(nameOf));
   const known = new Map(

@@ -106,7 +106,7 @@ function makeInitramfs() {
     agent: readFileSync(buildAgent()),
     busybox: readFileSync(['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path)) ?? '/bin/busybox'),
     settings: Buffer.from(lines.join('')),
-    modules: kernelModules(modules, ['virtio_pci', 'virtio_console', '9p', '9pnet_virtio', 'overlay', 'virtio_blk']),
+    modules: kernelModules(modules, ['virtio_pci', 'virtio_console', '9p', '9pnet_virtio', 'overlay']),
   });
 }
 
@@ -126,15 +126,12 @@ function qemuArguments(accel) {
     ...['-cpu', 'max', '-smp', options.cpus, '-m', options.memory],
     ...['-kernel', unpackedKernel(), '-initrd', `/proc/self/fd/${initramfsFd}`],
     '-append',
-    // Two huge pages of each size would take memory from everything else, a few small ones do not.
-    `console=${serial} panic=-1 hugepages=16 random.trust_cpu=on tsc=reliable ${options.console ? '' : 'quiet'}`,
+    `console=${serial} panic=-1 tsc=reliable ${options.console ? '' : 'quiet'}`,
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=port,fd=${portFd}`],
     ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=port,name=agent'],
     ...share('host', '/', ',readonly=on'),
     ...(out === '' ? [] : share('out', out, '')),
-    // A disk to limit: what is written to it is gone, and it needs no room.
-    ...['-blockdev', 'null-co,node-name=disk,size=67108864,read-zeroes=on', '-device', 'virtio-blk-pci,drive=disk'],
     ...['-device', 'virtio-rng-pci'],
   ];
 }
@@ -214,7 +211,13 @@ function request(terminal) {
   const passed = Object.entries({ PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', ...process.env }).filter(
     ([name]) => ['PATH', 'HOME', 'TERM', 'LANG', 'TMPDIR'].includes(name) || name.startsWith('TSRUN_'),
   );
-  const words = [terminal ? 't' : '', workingDirectory(), args.length, ...args, ...passed.map((pair) => pair.join('='))];
+  const words = [
+    terminal ? 't' : '',
+    workingDirectory(),
+    args.length,
+    ...args,
+    ...passed.map((pair) => pair.join('=')),
+  ];
   return Buffer.from(words.map((word) => `${word}\0`).join(''));
 }
 
@@ -305,7 +308,8 @@ function died() {
   finish(125);
 }
 
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.once(name, () => finish(128 + constants.signals[name]));
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])
+  process.once(name, () => finish(128 + constants.signals[name]));
 const port = await bootSomehow();
 if (port === undefined) died();
 else {

@@ -10,6 +10,7 @@ export type Requirement =
   | 'CAP_BPF'
   | `controller:${string}`
   | `program:${string}`
+  | `module:${string}`
   | `kernel:${number}.${number}`;
 
 const CGROUP2_MAGIC = 0x63677270;
@@ -62,6 +63,8 @@ function ask(requirement: Requirement): string | undefined {
         : `needs the cgroup v2 controller ${name}, the host has: ${controllers().join(' ') || 'none'}`;
     case 'program':
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
+    case 'module':
+      return spawnSync('modprobe', ['--dry-run', name]).status === 0 ? undefined : `needs the kernel module ${name}`;
     case 'kernel':
       return kernelIsAtLeast(name) ? undefined : `needs Linux ${name}`;
     default:

@@ -1,7 +1,9 @@
 // The one import of a native test.
 export { expect } from 'vitest';
+export * from './cgroups.ts';
 export * from './config.ts';
 export { Container, container, inside, type Result, type State, scratch, stateRoot } from './container.ts';
+export { hugePages, nullDisk, swapInMemory } from './devices.ts';
 export * from './facts.ts';
 export { controllers } from './host.ts';
 export { cgroupsOf, processesOf, quietly } from './leaks.ts';

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { cgroupRoot } from './cgroups.ts';
 import { runtime } from './runtime.ts';
 import { sleepSync } from './wait.ts';
 
@@ -11,8 +12,6 @@ export interface Traces {
   stateRoot: string;
   tmp: string;
 }
-
-const cgroupRoot = '/sys/fs/cgroup';
 
 export function hostMounts(): string[] {
   // Other test files run at the same time and mount below their own scratch directories, which carry their pid.

@@ -228,8 +228,10 @@ static void attend(struct command *command, const sigset_t *waiting) {
   if (ppoll(fds, 4, NULL, waiting) < 0 && errno != EINTR) stop("ppoll");
   reap(command);
   if (fds[0].revents) obey(command);
-  if (fds[1].revents & POLLOUT) feed(command);
-  else if (fds[1].revents & POLLERR) close_input(command); /* poll would tell of it again and again */
+  if (fds[1].revents & POLLOUT)
+    feed(command);
+  else if (fds[1].revents & POLLERR)
+    close_input(command); /* poll would tell of it again and again */
   if (fds[2].revents && !copy_output(command->out, 'O')) {
     if (!command->terminal) close(command->out);
     command->out = -1;
@@ -243,10 +245,13 @@ static void attend(struct command *command, const sigset_t *waiting) {
 /* What the command wrote before it ended. Its background processes may hold the other ends open for ever. */
 static void drain(int fd, char kind) {
   struct pollfd ready = {.fd = fd, .events = POLLIN};
-  while (fd >= 0 && poll(&ready, 1, 0) == 1 && copy_output(fd, kind)) {}
+  while (fd >= 0 && poll(&ready, 1, 0) == 1 && copy_output(fd, kind)) {
+  }
 }
 
-static void wake(int number) { (void)number; }
+static void wake(int number) {
+  (void)number;
+}
 
 int main(void) {
   for (int tries = 0; (port = open(PORT, O_RDWR | O_CLOEXEC)) < 0; tries++) {
