@@ -137,10 +137,12 @@ function qemuArguments(accel) {
 }
 
 let qemuProcess;
+let emulated = false;
 let lastWords = '';
 
 /** A machine whose agent is ready, as the stream to it; undefined if it is not within `seconds`. */
 function boot(accel, seconds) {
+  emulated = accel === 'tcg';
   // Whatever ends this script ends the machine.
   const [program, ...args] = ['setpriv', '--pdeathsig', 'KILL', qemu, ...qemuArguments(accel)];
   const initramfs = openInitramfs();
@@ -208,9 +210,12 @@ function kvmIsOpen() {
 function request(terminal) {
   const shell = process.env['SHELL'] ?? '/bin/sh';
   const args = command.length > 0 ? command : [existsSync(shell) ? shell : '/bin/sh'];
-  const passed = Object.entries({ PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', ...process.env }).filter(
-    ([name]) => ['PATH', 'HOME', 'TERM', 'LANG', 'TMPDIR'].includes(name) || name.startsWith('TSRUN_'),
-  );
+  const passed = Object.entries({
+    TSRUN_TEST_SLOWNESS: emulated ? '4' : '1',
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    ...process.env,
+  }).filter(([name]) => ['PATH', 'HOME', 'TERM', 'LANG'].includes(name) || name.startsWith('TSRUN_'));
   const words = [
     terminal ? 't' : '',
     workingDirectory(),

@@ -130,11 +130,15 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'attachMount' && name === 'EROFS')
     return 'make the mount point in the image, or the root file system writable';
   if (op === 'pivotRoot' && name === 'EINVAL') return 'on a ramdisk use --no-pivot';
+  if (op === 'openCgroup' && call === 'cgroup.freeze')
+    return 'this cgroup is frozen, so that nothing runs in it: thaw it, or give another linux.cgroupsPath';
   if (op === 'openCgroup' && name === 'EBUSY')
     return 'processes are in this cgroup already: give another linux.cgroupsPath';
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'EBUSY') {
     return 'processes are in this parent cgroup, so it cannot hand on controllers (no internal processes rule)';
   }
+  if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'EOPNOTSUPP')
+    return 'this parent cgroup is threaded, or holds threaded ones: these controllers work in a domain only';
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';

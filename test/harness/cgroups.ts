@@ -1,10 +1,10 @@
 // The cgroups of containers, and those that a test makes beside them.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import type { Container } from './container.ts';
-import { sleepSync } from './wait.ts';
+import { quietly, sleepSync } from './wait.ts';
 
 export const cgroupRoot = '/sys/fs/cgroup';
 
@@ -35,9 +35,10 @@ export function makeCgroup(t: TestContext, name: string, files: Record<string, s
 }
 
 function removeCgroup(path: string): void {
-  if (existsSync(join(path, 'cgroup.kill'))) writeFileSync(join(path, 'cgroup.kill'), '1');
+  quietly(() => writeFileSync(join(path, 'cgroup.kill'), '1')); // a threaded one cannot be killed
   // Busy until the last of the killed is reaped.
   for (let tries = 0; existsSync(path); tries += 1) {
+    for (const below of cgroupsBelow(path)) quietly(() => rmdirSync(below));
     try {
       rmdirSync(path);
     } catch (error) {
@@ -45,6 +46,12 @@ function removeCgroup(path: string): void {
       sleepSync(10);
     }
   }
+}
+
+/** Children come before their parents. */
+function cgroupsBelow(path: string): string[] {
+  const names = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return names.map((entry) => join(entry.parentPath, entry.name)).sort((a, b) => b.length - a.length);
 }
 
 /** Somebody else's process in a cgroup; it sleeps. */

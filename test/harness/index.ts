@@ -6,8 +6,8 @@ export { Container, container, inside, type Result, type State, scratch, stateRo
 export { hugePages, nullDisk, swapInMemory } from './devices.ts';
 export * from './facts.ts';
 export { controllers } from './host.ts';
-export { cgroupsOf, processesOf, quietly } from './leaks.ts';
+export { cgroupsOf, processesOf } from './leaks.ts';
 export { probe } from './rootfs.ts';
 export { programFiles, projectDir, runtime } from './runtime.ts';
 export { test } from './test.ts';
-export { until } from './wait.ts';
+export { quietly, until } from './wait.ts';

@@ -15,6 +15,7 @@ import {
   settle,
   stateRoot,
   test,
+  until,
 } from '../harness/index.ts';
 
 const needs = { needs: ['controller:memory' as const, 'controller:pids' as const] };
@@ -89,7 +90,6 @@ test('a directory on the way is kept while another container is in it', { ...nee
   expectLimits(second);
   expect(second.delete('--force').code).toBe(0);
   expect(existsSync(join(top, 'pod'))).toBe(true);
-  t.onTestFinished(() => expect(existsSync(top)).toBe(true));
 });
 
 // cgroup-v2.rst, "No Internal Process Constraint".
@@ -184,6 +184,15 @@ test('a frozen cgroup is refused, as nothing would ever run in it', { ...needs, 
   expect(code).toBe(1);
   expect(err).toContain('frozen');
   expect(read(frozen, 'cgroup.procs')).toBe('');
+});
+
+test('a container that somebody froze can be deleted by force', needs, async (t) => {
+  const box = await container(t).started();
+  const path = cgroupOf(box);
+  writeFileSync(join(path, 'cgroup.freeze'), '1');
+  await until('it is frozen', () => read(path, 'cgroup.events').includes('frozen 1'));
+  expect(box.delete('--force').code).toBe(0);
+  expect(existsSync(path)).toBe(false);
 });
 
 test('a threaded cgroup is refused with the reason', { ...needs, only: ['tsrun'] }, (t) => {

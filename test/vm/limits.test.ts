@@ -77,7 +77,7 @@ test('memory.reservation protects what is below it', memory, async (t) => {
 });
 
 test('unified: memory.high slows, and memory.events counts it', memory, async (t) => {
-  const box = await loaded(t, { unified: { 'memory.high': String(8 * MIB) } }, 'load memory 12');
+  const box = await loaded(t, { unified: { 'memory.high': String(8 * MIB) } }, 'load memory 8');
   expect(cgroupFile(box, 'memory.high')).toBe(String(8 * MIB));
   expect(cgroupCount(box, 'memory.events', 'high')).toBeGreaterThan(0);
 });
