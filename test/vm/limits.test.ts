@@ -123,14 +123,17 @@ test('cpu.burst: unused quota may be used later', {
 test('cpu.shares: two containers on one CPU share it by their weights', {
   needs: ['controller:cpu', 'controller:cpuset'],
 }, async (t) => {
-  const [light, heavy] = [2, 262_144].map((shares) => limited(t, { cpu: { shares, cpus: '0' } }));
-  for (const box of [light, heavy]) box?.created('sh', '-c', 'load cpu 3; echo finished; exec sleep 1000').start();
-  const percent = async (box: Container | undefined): Promise<number> => {
-    if (box === undefined) throw new Error('two containers were made');
-    await until('the load is through', () => box.output().includes('finished'), 15);
-    return Number(said(box)['percent']);
-  };
-  expect(await percent(heavy)).toBeGreaterThan(4 * (await percent(light)));
+  const boxes = [2, 262_144].map((shares) => limited(t, { cpu: { shares, cpus: '0' } }).created('load', 'cpu', '1000'));
+  for (const box of boxes) box.start();
+  const used = (): number[] => boxes.map((box) => cgroupCount(box, 'cpu.stat', 'usage_usec'));
+  const [light = 0, heavy = 0] = used();
+  let [lightMore, heavyMore] = [0, 0];
+  await until('together they have computed for two seconds', () => {
+    const [lightNow = 0, heavyNow = 0] = used();
+    [lightMore, heavyMore] = [lightNow - light, heavyNow - heavy];
+    return lightMore + heavyMore > 2_000_000;
+  });
+  expect(heavyMore).toBeGreaterThan(4 * lightMore);
 });
 
 test('cpu.cpus and cpu.mems confine', cpuset, async (t) => {
