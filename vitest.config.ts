@@ -17,6 +17,11 @@ export default defineConfig({
   test: {
     // The second prints the closing line; see scripts/test.
     reporters: [['default', { summary: false }], './test/reporter.ts'],
-    projects: [{ test: { name: 'pure', include: ['test/pure/**/*.test.ts'] } }, containers('native'), containers('vm')],
+    projects: [
+      { test: { name: 'pure', include: ['test/pure/**/*.test.ts'] } },
+      { test: { name: 'machine', include: ['test/machine/**/*.test.ts'], testTimeout: 120_000 } },
+      containers('native'),
+      containers('vm'),
+    ],
   },
 });

@@ -35,12 +35,12 @@ export const steps = {
   },
   open_cgroup: {
     on: 'host',
-    doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process. cgroups(7)',
+    doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process and is not frozen. cgroups(7)',
     fields: { path: 'str', occupied: 'u32' },
   },
   attach_device_filter: {
     on: 'host',
-    doc: 'Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the cgroup. bpf(2)',
+    doc: 'Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the cgroup, in place of any other. bpf(2)',
     fields: { program: 'bytes' },
   },
   open_gate: {

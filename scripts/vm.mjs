@@ -309,6 +309,7 @@ function finish(code) {
 }
 
 function died() {
+  if (finished) return;
   console.error(`vm: the machine ended before the command did\n${lastWords}`);
   finish(125);
 }
@@ -337,5 +338,5 @@ else {
     if (kind === 'X') finish(content[0]);
     return undefined;
   });
-  if (!finished) died();
+  died();
 }
