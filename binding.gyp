@@ -15,6 +15,7 @@
       'native/steps/console.c',
       'native/steps/device.c',
       'native/steps/exec.c',
+      'native/steps/idmap.c',
       'native/steps/identity.c',
       'native/steps/mask.c',
       'native/steps/mount.c',
@@ -22,6 +23,7 @@
       'native/steps/path.c',
       'native/steps/proc.c',
       'native/steps/root.c',
+      'native/steps/time.c',
     ],
     'host': [
       'native/host/cgroup.c',

@@ -13,7 +13,20 @@
 export const version = 1;
 
 /** Places for file descriptors that steps share. */
-export const slots = ['cgroup', 'gate', 'console', 'root', 'peer', 'null', 'tmpfs', 'proc', 'mount', 'dev'];
+export const slots = [
+  'cgroup',
+  'gate',
+  'console',
+  'root',
+  'peer',
+  'null',
+  'tmpfs',
+  'proc',
+  'mount',
+  'dev',
+  'offsets',
+  'idmap',
+];
 
 /** What a mount point may have to do with procfs. */
 export const procRules = ['outside', 'file', 'itself'];
@@ -128,6 +141,21 @@ export const steps = {
     on: 'init',
     doc: 'Tells the host side that init stands here and, if asked to, waits to be released.',
     fields: { sync: 'u32', wait: 'u32' },
+  },
+  open_time_offsets: {
+    on: 'init',
+    doc: "Opens init's own timens_offsets while it has the host's rights, which the later write is judged by. time_namespaces(7)",
+    fields: {},
+  },
+  enter_time_namespace: {
+    on: 'init',
+    doc: 'Writes the clock offsets of the new time namespace, if there are any, and enters it. time_namespaces(7), setns(2)',
+    fields: { offsets: 'str' },
+  },
+  check_id_map: {
+    on: 'init',
+    doc: 'Checks that the joined user namespace has these mappings. user_namespaces(7)',
+    fields: { file: 'str', map: 'str' },
   },
   become_root: {
     on: 'init',

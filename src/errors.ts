@@ -1,6 +1,7 @@
 // The one place that words messages. Code elsewhere collects facts and calls one of the functions here.
 
 import { errnoName, errnoText } from './linux/errno.ts';
+import { namespaceFlags } from './linux/namespaces.ts';
 
 /** One thing that is wrong with a config.json. */
 export interface Problem {
@@ -97,6 +98,10 @@ function wordStep({ op, about: place }: FailingStep, failed: FailedStep): string
     return `unable to start container process: exec: "${object}": stat ${object}: ${errnoText(errno)}`;
   if (op === 'exec')
     return `unable to start container process: exec ${object}: ${errnoText(errno)} (${errnoName(errno)})`;
+  if (call === 'ioctl(NS_GET_NSTYPE)') {
+    const found = Object.entries(namespaceFlags).find(([, flag]) => flag === failed.result)?.[0];
+    return `join namespace failed: ${object} is ${found === undefined ? 'no namespace' : `a ${found} namespace`}, not one of the configured type`;
+  }
   if (call === 'hook') return `hook ${object} ${wordHook(failed)}${message === '' ? '' : `: ${message}`}`;
   const said = message === '' ? '' : `: ${message}`;
   const about = object === '' ? call : `${call} ${object}`;
@@ -140,6 +145,12 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
   if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS'))
     return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
+  if (op === 'enterTimeNamespace' && call === 'write' && name === 'ERANGE')
+    return 'with this offset the clock would be below zero, or more than 146 years ahead';
+  if (op === 'enterTimeNamespace' || op === 'openTimeOffsets')
+    return name === 'ENOENT' ? 'this kernel has no time namespaces' : undefined;
+  if (op === 'checkIdMap' && name === 'EINVAL')
+    return 'the joined user namespace has other mappings: leave linux.uidMappings and linux.gidMappings out';
   if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';
   if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
   if (op === 'awaitInit' && name === 'EPIPE')

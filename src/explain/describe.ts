@@ -74,6 +74,12 @@ export function describe(step: Step | UnitStep): string {
       return `enter new namespaces: ${list(namespaceNames(step.namespaces))}`;
     case 'sync':
       return step.wait === 1 ? `stop at "${syncNames[step.sync]}"` : `report "${syncNames[step.sync]}"`;
+    case 'openTimeOffsets':
+      return 'open timens_offsets';
+    case 'enterTimeNamespace':
+      return `enter the new time namespace${step.offsets === '' ? '' : `, offsets ${step.offsets.trim().replaceAll('\n', ', ')}`}`;
+    case 'checkIdMap':
+      return `check ${step.file}: ${step.map.trim().replaceAll('\n', ', ')}`;
     case 'becomeRoot':
       return 'become uid 0, gid 0';
     case 'fork':

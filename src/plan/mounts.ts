@@ -217,7 +217,7 @@ function sourceOf(
   }
   const isCgroup = type === 'cgroup' || type === 'cgroup2';
   // Without a cgroup namespace a new cgroup2 mount would show the host's whole hierarchy.
-  if (isCgroup && !namespaces.newCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
+  if (isCgroup && !namespaces.hasCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
   const attributes = options.single.set | options.tree.set;
   return {
     bound: false,

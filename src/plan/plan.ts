@@ -38,8 +38,8 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   const state: HookState = { spec, id: request.id, bundle: request.bundle };
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
-  const devices = planDevices(spec, namespaces.newUser);
-  const process = planProcess(spec, request, facts, namespaces.newUser);
+  const devices = planDevices(spec, namespaces.inUser);
+  const process = planProcess(spec, request, facts, namespaces.inUser);
   const root = planRootOpen(spec, request, namespaces, facts);
   const createHooks = [
     ...hookSteps(state, 'prestart', 'creating'),

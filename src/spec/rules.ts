@@ -16,6 +16,7 @@ const rules: readonly Rule[] = [
   { reads: ['/linux/namespaces'], check: checkNamespacesOnce },
   { reads: ['/linux/namespaces', '/hostname', '/domainname'], check: checkUtsNames },
   { reads: ['/linux/namespaces', '/linux/maskedPaths', '/linux/readonlyPaths'], check: checkHiddenPaths },
+  { reads: ['/linux/namespaces', '/linux/timeOffsets'], check: checkTimeOffsets },
   { reads: ['/process/rlimits'], check: checkRlimits },
   { reads: ['/linux/devices'], check: checkDevices },
   { reads: ['/mounts'], check: checkMounts },
@@ -66,6 +67,22 @@ function checkHiddenPaths(spec: Spec, report: Report): void {
     const paths = spec.linux[field];
     if (paths === undefined || paths.length === 0 || hasNamespace(spec, 'mount')) continue;
     report.at(`/linux/${field}`, '(nothing) without a mount namespace', paths, addNamespace('mount'));
+  }
+}
+
+/** The kernel's clocks that a time namespace can move (time_namespaces(7)); nobody could tell that another is left. */
+function checkTimeOffsets(spec: Spec, report: Report): void {
+  const offsets = spec.linux.timeOffsets;
+  if (offsets === undefined) return;
+  const clocks = Object.keys(offsets);
+  for (const clock of clocks) {
+    if (clock !== 'monotonic' && clock !== 'boottime')
+      report.at(`/linux/timeOffsets/${clock}`, 'one of the clocks monotonic, boottime', offsets[clock as 'monotonic']);
+  }
+  const time = spec.linux.namespaces?.find(({ type }) => type === 'time');
+  if (clocks.length > 0 && (time === undefined || time.path !== undefined)) {
+    const hint = time === undefined ? addNamespace('time') : undefined;
+    report.at('/linux/timeOffsets', '(nothing) without a new time namespace', offsets, hint);
   }
 }
 

@@ -31,8 +31,6 @@ export const unapplied: readonly Unapplied[] = [
   { at: ['linux', 'mountLabel'], why },
   { at: ['linux', 'netDevices'], why },
   { at: ['linux', 'personality'], why },
-  { at: ['linux', 'timeOffsets'], why },
-  { at: ['linux', 'namespaces', '*', 'type'], values: ['time'], why },
   {
     at: ['linux', 'resources', 'network'],
     why: 'net_cls and net_prio exist only in cgroup v1, and tsrun knows only cgroup v2',

@@ -97,7 +97,7 @@ export function everythingAsRoot(): Json {
 
 export const joined = (): Json =>
   smallConfig((config) => {
-    config.linux.namespaces = ['pid', 'network', 'ipc', 'user', 'mount', 'uts', 'cgroup'].map((type) =>
+    config.linux.namespaces = ['pid', 'network', 'ipc', 'user', 'mount', 'uts', 'cgroup', 'time'].map((type) =>
       type === 'mount' ? { type } : { type, path: `/proc/4242/ns/${type === 'network' ? 'net' : type}` },
     );
   });
@@ -185,7 +185,7 @@ const sysctls: readonly (readonly [name: string, type: string])[] = [
   ['fs.mqueue.msg_max', 'ipc'],
 ];
 
-const namespaceTypes = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup'];
+const namespaceTypes = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup', 'time'];
 const namespaces = fc
   .tuple(fc.shuffledSubarray(namespaceTypes), fc.infiniteStream(fc.boolean()))
   .map(([types, joins]) =>
@@ -247,6 +247,9 @@ const parts = fc.record({
   devices: some(few(device)),
   cgroupsPath: some(fc.constantFrom('/pods/a', 'web')),
   resources: some(resources),
+  timeOffsets: some(
+    fc.record({ monotonic: some(fc.record({ secs: fc.integer(), nanosecs: some(fc.nat(999999999)) })) }),
+  ),
   sysctl: fc.subarray([...sysctls]),
 });
 
@@ -256,7 +259,8 @@ const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
   const list = part.namespaces ?? [];
   const has = (type: string) => list.some((entry) => entry.type === type);
-  const newUser = list.some((entry) => entry.type === 'user' && !('path' in entry));
+  const isNew = (type: string) => list.some((entry) => entry.type === type && !('path' in entry));
+  const newUser = isNew('user');
   const inMount = has('mount');
   const mappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
   return strip({
@@ -269,6 +273,7 @@ const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
     annotations: part.annotations,
     linux: {
       namespaces: part.namespaces,
+      timeOffsets: isNew('time') ? part.timeOffsets : undefined,
       ...(newUser ? { uidMappings: mappings, gidMappings: mappings } : {}),
       ...(inMount ? part.masks : {}),
       devices: part.devices,

@@ -62,7 +62,9 @@ export const fullConfig = (): Json => ({
       { type: 'uts' },
       { type: 'user' },
       { type: 'cgroup' },
+      { type: 'time' },
     ],
+    timeOffsets: { monotonic: { secs: -5, nanosecs: 1 }, boottime: { secs: 7 } },
     devices: [
       { type: 'c', path: '/dev/fuse', major: 10, minor: 229, fileMode: 438, uid: 0, gid: 0 },
       { type: 'p', path: '/dev/pipe' },
@@ -120,7 +122,6 @@ export const unappliedSections = (): Json => ({
     mountLabel: 'system_u:object_r:container_file_t:s0',
     netDevices: { eth0: { name: 'net0' } },
     personality: { domain: 'LINUX32' },
-    timeOffsets: { monotonic: { secs: -5, nanosecs: 1 } },
   },
 });
 
