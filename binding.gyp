@@ -13,10 +13,12 @@
     ],
     'init_steps': [
       'native/steps/console.c',
+      'native/steps/copy.c',
       'native/steps/device.c',
       'native/steps/exec.c',
       'native/steps/idmap.c',
       'native/steps/identity.c',
+      'native/steps/legacy.c',
       'native/steps/mask.c',
       'native/steps/mount.c',
       'native/steps/namespace.c',

@@ -196,8 +196,43 @@ export const steps = {
   },
   mount: {
     on: 'init',
-    doc: 'Makes a file system, as a detached mount. fsopen(2), fsconfig(2), fsmount(2)',
-    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32' },
+    doc: "Makes a file system, as a detached mount; with instead, clones the host's where that is not permitted, with attributes and also. fsopen(2), fsconfig(2), fsmount(2)",
+    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32', instead: 'str', also: 'u32' },
+  },
+  legacy_mount: {
+    on: 'init',
+    doc: 'Makes a file system with one long text of options, as a detached mount. mount(2), open_tree(2)',
+    fields: { source: 'str', fstype: 'str', flags: 'u32', data: 'str', attributes: 'u32' },
+  },
+  copy_up: {
+    on: 'init',
+    doc: 'Copies into the detached mount what lies at a place inside the root; with attributes, also those of the directory itself.',
+    fields: { target: 'str', attributes: 'u32' },
+  },
+  label_mount: {
+    on: 'init',
+    doc: 'Gives the root of the detached mount a SELinux context. setxattr(2)',
+    fields: { label: 'str' },
+  },
+  make_id_map: {
+    on: 'init',
+    doc: 'Opens a user namespace that stands for id mappings: the one at a path, or a new one. user_namespaces(7)',
+    fields: { path: 'str', uid_map: 'str', gid_map: 'str' },
+  },
+  map_ids: {
+    on: 'init',
+    doc: 'Maps the ids of the detached mount, or its tree, by the user namespace. mount_setattr(2)',
+    fields: { recursive: 'u32' },
+  },
+  keep_mount: {
+    on: 'init',
+    doc: 'Puts the detached mount aside under a number.',
+    fields: { index: 'u32' },
+  },
+  take_mount: {
+    on: 'init',
+    doc: 'Takes the detached mount of a number up again.',
+    fields: { index: 'u32' },
   },
   bind: {
     on: 'init',

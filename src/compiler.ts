@@ -12,7 +12,11 @@ export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preser
 
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
   const { noPivot, noNewKeyring, preserveFds, gate } = options;
-  const facts = readHostFacts({ manager, kernelMounts: noPivot });
+  const facts = readHostFacts({
+    manager,
+    kernelMounts: noPivot,
+    selinux: bundle.spec.linux.mountLabel !== undefined,
+  });
   return compile(
     bundle.spec,
     { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds },

@@ -151,6 +151,11 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
     return name === 'ENOENT' ? 'this kernel has no time namespaces' : undefined;
   if (op === 'checkIdMap' && name === 'EINVAL')
     return 'the joined user namespace has other mappings: leave linux.uidMappings and linux.gidMappings out';
+  if (op === 'mapIds') {
+    if (name === 'EINVAL') return 'this file system, or this kernel, has no id-mapped mounts, or the mount has mappings already';
+    if (name === 'EPERM') return 'only who owns the file system may map its ids';
+  }
+  if (op === 'copyUp' && name === 'ENOSPC') return 'the tmpfs is too small for what lies below it: give a larger size=';
   if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';
   if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
   if (op === 'awaitInit' && name === 'EPIPE')

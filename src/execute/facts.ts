@@ -12,6 +12,8 @@ export interface FactsWanted {
   readonly manager: CgroupManager;
   /** True with --no-pivot. */
   readonly kernelMounts: boolean;
+  /** True with linux.mountLabel. */
+  readonly selinux: boolean;
 }
 
 export function readHostFacts(wanted: FactsWanted): HostFacts {
@@ -23,6 +25,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     lastCapability,
     cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager),
     inChroot: sys.isMountRoot('/') === 0,
+    selinux: wanted.selinux && read('/sys/fs/selinux/enforce') !== undefined,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };
 }

@@ -10,6 +10,8 @@ export interface HostFacts {
   readonly cgroup: CgroupFacts | undefined;
   /** The runtime's root directory is not the root of a mount: it runs in a chroot(2). */
   readonly inChroot: boolean;
+  /** SELinux is enabled; read only where something is to be labelled. */
+  readonly selinux: boolean;
   /** Mount points of full procfs and sysfs mounts; read only where the plan cannot pivot. */
   readonly kernelMounts: readonly string[];
 }

@@ -39,6 +39,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
   const devices = planDevices(spec, namespaces.inUser);
+  const mounts = planMounts(spec, request, facts, cgroup?.path, namespaces);
   const process = planProcess(spec, request, facts, namespaces.inUser);
   const root = planRootOpen(spec, request, namespaces, facts);
   const createHooks = [
@@ -47,12 +48,14 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   ] satisfies HostStep[];
 
   const init: InitStep[] = [
-    // The root is opened while the host's own rights and paths are at hand: inside a user namespace they are not.
+    // The root and what is bound are opened while the host's own rights and paths are at hand: inside a user namespace
+    // they are not.
     ...root.before,
+    ...mounts.early,
     ...namespaces.enter,
     ...process.session,
     ...root.attach,
-    ...planMounts(spec, request, cgroup?.path, namespaces),
+    ...mounts.steps,
     // /dev is filled after the mounts, because one of them may be /dev itself.
     ...devices,
     ...process.prepare,

@@ -1,11 +1,11 @@
 // What one field of config.json says about another. Each rule names the fields that it reads, and is left out where
 // one of them is wrong in itself.
 
-import { addNamespace, checkIdMappings, checkMappedUser } from './id-mappings.ts';
+import { addNamespace, checkIdMappings, checkMappedUser, checkMountMappings } from './id-mappings.ts';
 import type { Report } from './report.ts';
 import { checkSysctl } from './sysctl.ts';
 import { cleanPath } from './text.ts';
-import type { LinuxNamespaceType, Spec } from './types.ts';
+import type { LinuxDevice, LinuxNamespaceType, Spec } from './types.ts';
 
 interface Rule {
   readonly reads: readonly string[];
@@ -20,6 +20,7 @@ const rules: readonly Rule[] = [
   { reads: ['/process/rlimits'], check: checkRlimits },
   { reads: ['/linux/devices'], check: checkDevices },
   { reads: ['/mounts'], check: checkMounts },
+  { reads: ['/mounts'], check: checkMountMappings },
   { reads: ['/linux/namespaces', '/linux/uidMappings', '/linux/gidMappings'], check: checkIdMappings },
   {
     reads: ['/linux/namespaces', '/linux/uidMappings', '/linux/gidMappings', '/process/user'],
@@ -94,7 +95,12 @@ function checkRlimits(spec: Spec, report: Report): void {
 }
 
 function checkDevices(spec: Spec, report: Report): void {
-  spec.linux.devices?.forEach((device, i) => {
+  spec.linux.devices?.forEach((device, i, all) => {
+    const path = cleanPath(device.path);
+    for (let k = 0; k < i; k++) {
+      if (cleanPath((all[k] as LinuxDevice).path) === path)
+        report.at(`/linux/devices/${i}/path`, `a path that /linux/devices/${k} does not have`, device.path);
+    }
     if (device.type === 'p') return;
     for (const field of ['major', 'minor'] as const) {
       if (device[field] !== undefined) continue;

@@ -22,13 +22,9 @@ export const unapplied: readonly Unapplied[] = [
   { at: ['process', 'scheduler'], why },
   { at: ['process', 'ioPriority'], why },
   { at: ['process', 'execCPUAffinity'], why },
-  { at: ['mounts', '*', 'uidMappings'], why },
-  { at: ['mounts', '*', 'gidMappings'], why },
-  { at: ['mounts', '*', 'options', '*'], values: ['idmap', 'ridmap', 'tmpcopyup'], why },
   { at: ['linux', 'seccomp'], why },
   { at: ['linux', 'intelRdt'], why },
   { at: ['linux', 'memoryPolicy'], why },
-  { at: ['linux', 'mountLabel'], why },
   { at: ['linux', 'netDevices'], why },
   { at: ['linux', 'personality'], why },
   {

@@ -23,6 +23,7 @@ const richHost: HostFacts = {
   lastCapability: capabilityNames.length - 1,
   cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers },
   kernelMounts: [],
+  selinux: true,
   inChroot: false,
 };
 
@@ -320,6 +321,7 @@ export const sample: fc.Arbitrary<Sample> = fc
         }),
       ),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),
+      selinux: fc.constant(true),
       inChroot: fc.boolean(),
     }),
   })

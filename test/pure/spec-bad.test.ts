@@ -340,19 +340,6 @@ describe('parseSpec refuses what is not applied yet', () => {
     ]);
   });
 
-  test('id mappings of mounts, and the options that ask for them', () => {
-    expect(
-      complaints((c) => {
-        c.mounts[2].options.push('idmap', 'tmpcopyup');
-        c.mounts[2].uidMappings = [{ containerID: 0, hostID: 0, size: 1 }];
-      }),
-    ).toEqual([
-      expect.stringMatching(/^\/mounts\/2\/uidMappings: \(nothing\), \[\{"containerID":0,.*not supported yet/),
-      '/mounts/2/options/2: (nothing), "idmap" (not supported yet)',
-      '/mounts/2/options/3: (nothing), "tmpcopyup" (not supported yet)',
-    ]);
-  });
-
   const refused = (change: (c: Json) => void): string[] => {
     const config = fullConfig();
     Object.assign(config.process, unappliedSections().process);

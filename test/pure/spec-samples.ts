@@ -119,7 +119,6 @@ export const unappliedSections = (): Json => ({
     },
     intelRdt: { closID: 'gold', schemata: ['L3:0=f'], enableMonitoring: true },
     memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
-    mountLabel: 'system_u:object_r:container_file_t:s0',
     netDevices: { eth0: { name: 'net0' } },
     personality: { domain: 'LINUX32' },
   },
