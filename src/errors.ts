@@ -152,7 +152,8 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'checkIdMap' && name === 'EINVAL')
     return 'the joined user namespace has other mappings: leave linux.uidMappings and linux.gidMappings out';
   if (op === 'mapIds') {
-    if (name === 'EINVAL') return 'this file system, or this kernel, has no id-mapped mounts, or the mount has mappings already';
+    if (name === 'EINVAL')
+      return 'this file system, or this kernel, has no id-mapped mounts, or the mount has mappings already';
     if (name === 'EPERM') return 'only who owns the file system may map its ids';
   }
   if (op === 'copyUp' && name === 'ENOSPC') return 'the tmpfs is too small for what lies below it: give a larger size=';

@@ -78,8 +78,7 @@ static int open_same(struct context *context, int directory, const char *name, s
                      0);
   if (fd < 0) return failed(context, "openat", name, fd);
   int error = stat_fd(context, (int)fd, stat);
-  if (error == 0 && (stat->stx_mode & TYPE_MASK) != type)
-    error = failed(context, "openat", name, -EAGAIN);
+  if (error == 0 && (stat->stx_mode & TYPE_MASK) != type) error = failed(context, "openat", name, -EAGAIN);
   if (error == 0) return (int)fd;
   close_fd((int)fd);
   return error;
@@ -93,12 +92,11 @@ static int copy_opened(struct context *context, int from, int to, const char *na
   int source = open_same(context, from, name, stat);
   if (source < 0) return source;
   long error = directory ? SYSCALL3(mkdirat, to, name, 0700) : 0;
-  long copy =
-      error < 0 ? error
-                : SYSCALL4(openat, to, name,
-                           O_NOFOLLOW | O_CLOEXEC |
-                               (directory ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL),
-                           0600);
+  long copy = error < 0 ? error
+                        : SYSCALL4(openat, to, name,
+                                   O_NOFOLLOW | O_CLOEXEC |
+                                       (directory ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL),
+                                   0600);
   int result = copy < 0 ? failed(context, "openat", name, copy) : 0;
   if (result == 0 && directory) {
     result = copy_entries(context, source, (int)copy, depth + 1);
@@ -164,7 +162,9 @@ int step_copy_up(struct context *context, const struct step_copy_up *step) {
   struct statx stat;
   int error = stat_fd(context, below, &stat);
   int from = error < 0 ? error : open_same(context, below, ".", &stat);
-  int to = from < 0 ? from : open_same(context, context->slots[SLOT_MOUNT], ".", &(struct statx){.stx_mode = TYPE_DIRECTORY});
+  int to = from < 0 ? from
+                    : open_same(context, context->slots[SLOT_MOUNT], ".",
+                                &(struct statx){.stx_mode = TYPE_DIRECTORY});
   error = to < 0 ? to : copy_entries(context, from, to, 0);
   if (error == 0 && step->attributes) error = copy_attributes(context, &stat, from, to);
   close_fd(to);

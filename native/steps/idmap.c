@@ -65,9 +65,8 @@ static int make_user_namespace(struct context *context, const struct step_make_i
   long error = SYSCALL2(pipe2, pipe, O_CLOEXEC);
   if (error < 0) return failed(context, "pipe2", "", error);
   int parent = (int)SYSCALL0(getpid);
-  struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_FILES | CLONE_PIDFD,
-                            .pidfd = (uintptr_t)&pidfd,
-                            .exit_signal = SIGCHLD};
+  struct clone_args args = {
+      .flags = CLONE_NEWUSER | CLONE_FILES | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
   long child = SYSCALL2(clone3, &args, sizeof args);
   if (child == 0) {
     SYSCALL5(prctl, PR_SET_PDEATHSIG, 9, 0, 0, 0);

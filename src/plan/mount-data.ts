@@ -22,7 +22,10 @@ export function makeFileSystem(fs: FileSystem): InitStep {
   if (bytes(fs.source) <= VALUE_MOST && fs.options.every((option) => bytes(valueOf(option)) <= VALUE_MOST))
     return { op: 'mount', ...fs };
   const { source, fstype, attributes, from, why, about = '' } = fs;
-  const data = fs.options.filter((option) => superblockFlags[option] === undefined).map(quoted).join(',');
+  const data = fs.options
+    .filter((option) => superblockFlags[option] === undefined)
+    .map(quoted)
+    .join(',');
   if (bytes(data) <= DATA_MOST && bytes(source) <= DATA_MOST) {
     const flags = fs.options.reduce((sum, option) => sum | (superblockFlags[option] ?? 0), 0);
     return { op: 'legacyMount', source, fstype, flags, data, attributes, from, about, why };

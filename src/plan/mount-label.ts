@@ -26,9 +26,7 @@ export function checkLabel(spec: Spec, facts: HostFacts): void {
   const type = spec.annotations?.[TYPE];
   if (type !== undefined && !types.includes(type)) {
     const expected = `one of ${types.join(', ')}`;
-    throw new ConfigError('config.json', [
-      { pointer: `/annotations/${TYPE}`, expected, found: JSON.stringify(type) },
-    ]);
+    throw new ConfigError('config.json', [{ pointer: `/annotations/${TYPE}`, expected, found: JSON.stringify(type) }]);
   }
   if (facts.selinux) return;
   throw new ConfigError('config.json', [

@@ -55,6 +55,19 @@ interface Context {
   readonly opensEarly: boolean;
 }
 
+/** File systems that show a namespace: where it is joined, it may be owned by a user namespace outside of the container's. */
+const shows: Readonly<Record<string, LinuxNamespace['type']>> = {
+  sysfs: 'network',
+  mqueue: 'ipc',
+  cgroup: 'cgroup',
+  cgroup2: 'cgroup',
+};
+
+function showsJoined(mount: Mount, namespaces: NamespacePlan): boolean {
+  const type = shows[mount.type ?? ''];
+  return type !== undefined && namespaces.joins(type);
+}
+
 export function planMounts(
   spec: Spec,
   request: PlanRequest,
@@ -131,8 +144,8 @@ function planMount(mount: Mount, index: number, context: Context): MountsPlan {
   const sealed = options.copyUp && isLate(options);
   const source = sourceOf(mount, late || sealed ? withoutReadonly(options) : options, from, context);
   const make: InitStep[] = [source.step];
-  const early = source.bound && context.opensEarly;
-  if (early) make.push(apart(context.spec, mount, from));
+  const early = context.opensEarly && (source.bound || showsJoined(mount, context.namespaces));
+  if (early && source.bound) make.push(apart(context.spec, mount, from));
   if (source.bound) make.push(...changes(options, from, mount.destination));
   make.push(...planIdMap(context.spec, mount, options, from));
   const label = context.spec.linux.mountLabel;
@@ -314,7 +327,8 @@ function sourceOf(mount: Mount, options: MountOptions, from: string, context: Co
   // Without a cgroup namespace a new cgroup2 mount would show the host's whole hierarchy.
   if (isCgroup && !namespaces.hasCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
   const fallback = namespaces.inUser ? hostTrees[type] : undefined;
-  const instead = fallback !== undefined && !namespaces.owns(fallback.shows) ? fallback : undefined;
+  const absent = (kind: LinuxNamespace['type']) => !namespaces.owns(kind) && !namespaces.joins(kind);
+  const instead = fallback !== undefined && absent(fallback.shows) ? fallback : undefined;
   const data = isCgroup ? [] : options.data;
   return {
     bound: false,
@@ -339,7 +353,7 @@ interface HostTree {
   readonly also: number;
 }
 
-/** What is bound where a user namespace may not mount the file system, as it does not own what it shows. */
+/** What is bound where a user namespace may not mount the file system, which shows what is the host's. */
 const hostTrees: Readonly<Record<string, HostTree>> = {
   sysfs: {
     path: '/sys',

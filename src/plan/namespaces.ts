@@ -13,6 +13,8 @@ import { type HostStep, type InitStep, SYNC_FORKED, SYNC_USER_NAMESPACE } from '
 export interface NamespacePlan {
   /** Flags of clone3(2) for init's birth. */
   readonly birth: number;
+  /** Joined before the user namespace is entered. */
+  readonly first: readonly InitStep[];
   /** Init's steps into the namespaces. */
   readonly enter: readonly InitStep[];
   /** The host's part: mappings, and following the fork. */
@@ -21,6 +23,8 @@ export interface NamespacePlan {
   readonly hasCgroup: boolean;
   /** In a user namespace, new or joined: device nodes cannot be made there, nor most file systems mounted. */
   readonly inUser: boolean;
+  /** Whether a namespace of this type is joined; false too where there is none. */
+  readonly joins: (type: LinuxNamespace['type']) => boolean;
   /** Whether a namespace of this type is made for the container. */
   readonly owns: (type: LinuxNamespace['type']) => boolean;
   /** Init forks, so the root has to be opened before. */
@@ -39,7 +43,11 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
   const from = (type: LinuxNamespace['type']) => `/linux/namespaces/${at(type)}`;
 
   let fresh = 0;
+  const first: InitStep[] = [];
   const joins: InitStep[] = [];
+  // The host's root may join what any user namespace owns; others get the rights for it only inside the user namespace.
+  // A mount namespace is another's files: it is joined when those of the host have been opened.
+  const joinsFirst = find('user') !== undefined && facts.euid === 0;
   let userJoin: InitStep[] = [];
   for (const type of order) {
     const entry = find(type);
@@ -56,6 +64,7 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
       why: `shares the ${type} namespace with others`,
     };
     if (type === 'user') userJoin = [step, ...checkIdMaps(spec), becomeRoot(from('user'))];
+    else if (joinsFirst && type !== 'mount') first.push(step);
     else joins.push(step);
   }
 
@@ -71,9 +80,6 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
       why: "with the host's rights: inside a user namespace the file is another's",
     });
   }
-  // The host's root may join what any user namespace owns. Others get the rights for it only inside the user namespace.
-  const joinsFirst = facts.euid === 0;
-  if (joinsFirst) enter.push(...joins);
   enter.push(...userJoin);
   const host: HostStep[] = [];
   if (newUser) {
@@ -94,7 +100,7 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
       { op: 'releaseInit', sync: SYNC_USER_NAMESPACE, from: from('user'), why: 'the mappings are written' },
     );
   }
-  if (!joinsFirst) enter.push(...joins);
+  enter.push(...joins);
   if (forks && fresh !== 0) {
     enter.push({
       op: 'unshare',
@@ -159,11 +165,13 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
   }
   return {
     birth: forks ? 0 : fresh,
+    first,
     enter,
     host,
     hasMount: find('mount') !== undefined,
     hasCgroup: find('cgroup') !== undefined,
     inUser: find('user') !== undefined,
+    joins: (type) => find(type) !== undefined && !isNew(find(type)),
     owns: (type) => isNew(find(type)),
     forks,
   };

@@ -51,6 +51,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     // The root and what is bound are opened while the host's own rights and paths are at hand: inside a user namespace
     // they are not.
     ...root.before,
+    ...namespaces.first,
     ...mounts.early,
     ...namespaces.enter,
     ...process.session,

@@ -1,5 +1,6 @@
 // Namespaces for a container to join.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import type { TestContext } from 'vitest';
 import { until } from './wait.ts';
 
@@ -13,4 +14,11 @@ export async function holder(t: TestContext, ...flags: string[]): Promise<ChildP
   child.stdout.on('data', (data) => (said += data));
   await until('the namespaces are there', () => said.includes('ready'));
   return child as ChildProcess & { pid: number };
+}
+
+// One that holds a user namespace, in which 0 is 100000 of the host, and what else is asked for inside of it.
+export async function userHolder(t: TestContext, ...flags: string[]): Promise<{ pid: number }> {
+  const { pid } = await holder(t, '--user', ...flags);
+  for (const file of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${file}`, '0 100000 65536\n');
+  return { pid };
 }

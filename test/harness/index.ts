@@ -3,7 +3,7 @@ export { expect } from 'vitest';
 export * from './config.ts';
 export { Container, container, inside, type Result, type State, scratch, stateRoot } from './container.ts';
 export * from './facts.ts';
-export { holder } from './holder.ts';
+export { holder, userHolder } from './holder.ts';
 export { controllers } from './host.ts';
 export { cgroupsOf, processesOf, quietly } from './leaks.ts';
 export { probe } from './rootfs.ts';

@@ -18,8 +18,6 @@ const forEverySample = (check: (sample: Sample) => void): void => {
 const isInside = (step: Step) =>
   !isLateDev(step) &&
   [
-    'mount',
-    'bind',
     'attachMount',
     'findMount',
     'reconfigure',

@@ -117,9 +117,12 @@ const path = fc.oneof(
 const id = fc.oneof(fc.nat(10), fc.integer({ min: 0, max: 65535 }));
 const byte64 = fc.oneof(fc.nat(5000), fc.constantFrom(2 ** 53 - 1, 2 ** 63, 2 ** 64));
 
+/** They make another kind of mount, or are right only on some, or with mappings. */
+const special = ['bind', 'rbind', 'idmap', 'ridmap', 'tmpcopyup'];
+
 const options = few(
   fc.oneof(
-    fc.constantFrom(...mountOptionNames.filter((name) => name !== 'bind' && name !== 'rbind')),
+    fc.constantFrom(...mountOptionNames.filter((name) => !special.includes(name))),
     fc.constantFrom('size=64m', 'mode=755', 'uid=5,gid=5'),
   ),
   5,
@@ -245,7 +248,7 @@ const parts = fc.record({
     },
     { requiredKeys: [] },
   ),
-  devices: some(few(device)),
+  devices: some(fc.uniqueArray(device, { maxLength: 3, selector: ({ path: place }) => place.replaceAll(/\/+/g, '/') })),
   cgroupsPath: some(fc.constantFrom('/pods/a', 'web')),
   resources: some(resources),
   timeOffsets: some(

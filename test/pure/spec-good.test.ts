@@ -107,9 +107,8 @@ describe('parseSpec accepts', () => {
   test('empty values of sections that are not applied, and leaves them out of the result', () => {
     const spec = parsed((config) => {
       Object.assign(config.process, { apparmorProfile: '', selinuxLabel: '', scheduler: null, ioPriority: {} });
-      Object.assign(config.linux, { seccomp: {}, intelRdt: { closID: '' }, netDevices: {}, mountLabel: '' });
+      Object.assign(config.linux, { seccomp: {}, intelRdt: { closID: '' }, netDevices: {} });
       config.linux.resources.network = { priorities: [], classID: null };
-      config.mounts[0].uidMappings = [];
     });
     expect(spec).toEqual(fullConfig());
   });
