@@ -27,14 +27,16 @@ const inside = {
 
 function withNamespaces(list: Namespace[], newUser: boolean): Changes {
   const types = list.map(({ type }) => type);
+  // runc 1.1 asks for mappings beside a joined user namespace too.
+  const runcAsks = runtime.family === 'runc' && types.includes('user');
   const others = baseNamespaces.filter(({ type }) => !types.includes(type));
   return {
     hostname: undefined,
     linux: {
       namespaces: [...others, ...list, ...(newUser ? [{ type: 'user' }] : [])],
-      ...(newUser ? { uidMappings: mappings, gidMappings: mappings } : {}),
+      ...(newUser || runcAsks ? { uidMappings: mappings, gidMappings: mappings } : {}),
     },
-  } as Changes;
+  };
 }
 
 const boxOf = (t: TestContext, list: Namespace[], newUser: boolean) =>
@@ -136,7 +138,12 @@ for (const [type, path, found] of [
 }
 
 for (const field of ['hostname', 'domainname'] as const) {
-  test(`${field}: without a uts namespace it is refused`, { except: { crun: 'crun 1.8 says so and goes on' } }, (t) => {
+  test(`${field}: without a uts namespace it is refused`, {
+    except: {
+      crun: 'crun 1.8 says so and goes on',
+      ...(field === 'domainname' ? { runc: 'runc 1.1 does not know it' } : {}),
+    },
+  }, (t) => {
     const box = container(t);
     box.config.linux.namespaces = baseNamespaces.filter(({ type }) => type !== 'uts');
     Object.assign(box.config, { hostname: undefined, [field]: 'other' });
