@@ -143,6 +143,26 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'makeResctrlGroup' && name === 'ENOSPC') return 'the CPU has no class of service, or monitor, left';
+  if (op === 'writeFile' && object.endsWith('/schemata'))
+    return 'info/last_cmd_status in resctrl says what is wrong with the schema';
+  if (op === 'checkUsage') return 'more memory is in use than the limit would allow, and checkBeforeUpdate is set';
+  if (op === 'moveNetDevice' && name === 'ENODEV')
+    return 'the host, or the namespace of the runtime, has no such device';
+  if (op === 'moveNetDevice' && name === 'EEXIST') return "a device of the container's network namespace has this name";
+  if (op === 'moveNetDevice' && name === 'EPERM') return 'moving a device takes CAP_NET_ADMIN in both namespaces';
+  if (op === 'moveNetDevice' && name === 'EINVAL')
+    return 'this device belongs to one network namespace only, as lo does';
+  if (op === 'setScheduler' && name === 'EPERM')
+    return 'realtime and deadline scheduling need CAP_SYS_NICE on the host, and a cgroup whose realtime share is not 0';
+  if (op === 'setScheduler' && name === 'EINVAL')
+    return 'this kernel does not have the policy, or not with these flags and numbers (sched_setattr(2))';
+  if (op === 'setScheduler' && name === 'EBUSY') return 'there is not enough CPU time left for this deadline';
+  if (op === 'setIoPriority' && name === 'EPERM') return 'IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host';
+  if (op === 'setMemoryPolicy' && name === 'EINVAL')
+    return 'one of the nodes is not there, or cpuset.mems does not allow it, or this kernel lacks the mode';
+  if (op === 'setMemoryPolicy' && name === 'ENOSYS') return 'this kernel was built without NUMA';
+  if (op === 'writeLabel' && name === 'ENOENT') return 'no such profile is loaded, or the security module is off';
   if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS'))
     return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
   if (op === 'enterTimeNamespace' && call === 'write' && name === 'ERANGE')
@@ -178,6 +198,9 @@ export function sysError(
   const about = error.path === '' ? error.syscall : `${error.syscall} ${error.path}`;
   return new TsrunError(`${doing}: ${about}: ${errnoText(error.errno)} (${errnoName(error.errno)})`);
 }
+
+/** A field that is accepted and changes nothing. */
+export const ignoredLimit = (pointer: string, why: string): string => `${pointer} in config.json has no effect: ${why}`;
 
 // Phrases that engines look for; the words before the colon are for people.
 export const noSuchContainer = (id: string) =>

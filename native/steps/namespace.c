@@ -2,9 +2,11 @@
 #include "base/syscall.h"
 #include "base/text.h"
 #include "steps/context.h"
+#include "steps/send.h"
 #include <linux/fcntl.h>
 #include <linux/if.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
@@ -40,13 +42,12 @@ int step_unshare(struct context *context, const struct step_unshare *step) {
 }
 
 int step_become_root(struct context *context, const struct step_become_root *step) {
-  (void)step;
   long error = SYSCALL3(setresgid, 0, 0, 0);
   if (error < 0) return failed(context, "setresgid", "0", error);
   error = SYSCALL3(setresuid, 0, 0, 0);
   if (error < 0) return failed(context, "setresuid", "0", error);
   /* The host's groups mean nothing inside; a map without setgroups (rootless) keeps them, and that is no failure here. */
-  SYSCALL2(setgroups, 0, 0);
+  if (!step->keep_groups) SYSCALL2(setgroups, 0, 0);
   return 0;
 }
 
@@ -62,6 +63,15 @@ int step_join_keyring(struct context *context, const struct step_join_keyring *s
   /* Kernels without keys, and callers whose quota is used up, run containers all the same. */
   if (answer >= 0 || answer == -ENOSYS || answer == -EDQUOT || answer == -EPERM) return 0;
   return failed(context, "keyctl", step->name, answer);
+}
+
+int step_open_network(struct context *context, const struct step_open_network *step) {
+  (void)step;
+  long fd = SYSCALL3(socket, 16 /* AF_NETLINK */, 3 /* SOCK_RAW */ | O_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return failed(context, "socket(NETLINK_ROUTE)", "", fd);
+  int error = send_descriptor(context, SLOT_NETWORK, (int)fd);
+  close_fd((int)fd);
+  return error;
 }
 
 int step_bring_up_loopback(struct context *context, const struct step_bring_up_loopback *step) {

@@ -17,11 +17,20 @@ import {
 } from '../linux/flags.ts';
 import { namespaceFlags } from '../linux/namespaces.ts';
 import { rlimitNames, rlimits } from '../linux/rlimits.ts';
+import {
+  IOPRIO_CLASS_SHIFT,
+  ioPriorityClasses,
+  memoryPolicyFlags,
+  memoryPolicyModes,
+  personalities,
+  schedulerFlags,
+  schedulerPolicies,
+} from '../linux/scheduling.ts';
 import { propagations } from '../plan/mount-options.ts';
 import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
 import type { UnitStep } from '../plan/unit.ts';
 
-const syncNames = ['user namespace', 'forked', 'hooks', 'ready'];
+const syncNames = ['user namespace', 'forked', 'network', 'hooks', 'ready'];
 const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
 const property = ([name, { value }]: UnitProperty) => `${name}=${wordValue(value)}`;
 const wordValue = (value: Value): string =>
@@ -41,6 +50,14 @@ export function describe(step: Step | UnitStep): string {
       return `make directory ${step.path}`;
     case 'writeFile':
       return `write ${JSON.stringify(step.value)} to ${step.path}${step.otherPath === '' ? '' : ` (or ${JSON.stringify(step.otherValue)} to ${step.otherPath})`}`;
+    case 'checkUsage':
+      return `check that ${step.path} is below ${step.limit}`;
+    case 'changeOwner':
+      return `give ${step.path} to uid ${step.uid}`;
+    case 'makeResctrlGroup':
+      return `make resctrl group ${step.path}`;
+    case 'joinResctrlGroup':
+      return `join resctrl group ${step.path}`;
     case 'openCgroup':
       return `open cgroup ${step.path}`;
     case 'attachDeviceFilter':
@@ -59,6 +76,14 @@ export function describe(step: Step | UnitStep): string {
       return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
     case 'setOomScoreAdj':
       return `set oom_score_adj ${step.value}`;
+    case 'moveNetDevice':
+      return `move network device ${step.name} inside${step.newName === step.name ? '' : ` as ${step.newName}`}`;
+    case 'setScheduler':
+      return `set scheduling ${nameOf(schedulerPolicies, step.policy)}${withOptions(namesOf(schedulerFlags, step.flags))}: nice ${step.nice}, priority ${step.priority}, runtime ${step.runtime}, deadline ${step.deadline}, period ${step.period}`;
+    case 'setIoPriority':
+      return `set I/O priority ${nameOf(ioPriorityClasses, step.value >>> IOPRIO_CLASS_SHIFT)} ${step.value & 7}`;
+    case 'setAffinity':
+      return `let ${step.own === 1 ? 'the runtime' : 'it'} run on CPUs ${bitList(step.cpus)}`;
     case 'killCgroup':
       return `kill all processes of ${step.path}`;
     case 'removeDir':
@@ -67,6 +92,8 @@ export function describe(step: Step | UnitStep): string {
       return `remove file ${step.path}`;
     case 'runHook':
       return `run hook ${step.args.join(' ')}`;
+    case 'openHookOutput':
+      return `open for the hooks of init: ${list([step.out, step.err].filter((path) => path !== ''))}`;
     case 'openTree':
       return `clone the mount tree ${step.path}`;
     case 'joinNamespace':
@@ -89,6 +116,8 @@ export function describe(step: Step | UnitStep): string {
       return 'start a new session';
     case 'joinKeyring':
       return `join session keyring ${step.name}`;
+    case 'openNetwork':
+      return 'open a routing socket for the host side';
     case 'bringUpLoopback':
       return 'bring up loopback';
     case 'leaveChroot':
@@ -159,6 +188,12 @@ export function describe(step: Step | UnitStep): string {
       return 'open a procfs of its own';
     case 'writeSysctl':
       return `write ${JSON.stringify(step.value)} to ${step.path}`;
+    case 'writeLabel':
+      return `write ${JSON.stringify(step.label)} to ${step.path}`;
+    case 'setPersonality':
+      return `set personality ${nameOf(personalities, step.persona)}`;
+    case 'setMemoryPolicy':
+      return `set memory policy ${nameOf(memoryPolicyModes, step.mode)}${withOptions(namesOf(memoryPolicyFlags, step.flags))}${step.nodes.length === 0 ? '' : ` on nodes ${bitList(step.nodes)}`}`;
     case 'closeDescriptors':
       return `close descriptors from ${3 + step.preserveFds} on`;
     case 'useConsole':
@@ -172,7 +207,7 @@ export function describe(step: Step | UnitStep): string {
     case 'dropBounding':
       return `drop capabilities from the bounding set, all but: ${list(capabilitiesOf(Number(step.keep)))}`;
     case 'setIds':
-      return `become uid ${step.uid}, gid ${step.gid}, groups ${list(step.groups.map(String))}, umask ${octal(step.umask)}`;
+      return `become uid ${step.uid}, gid ${step.gid}, groups ${step.keepGroups === 1 ? 'as they are' : list(step.groups.map(String))}, umask ${octal(step.umask)}`;
     case 'setCapabilities':
       return `set capabilities: ${(['effective', 'permitted', 'inheritable', 'ambient'] as const).map((set) => `${set} ${list(capabilitiesOf(Number(step[set])))}`).join('; ')}`;
     case 'findExecutable':
@@ -184,6 +219,26 @@ export function describe(step: Step | UnitStep): string {
     default:
       return step satisfies never;
   }
+}
+
+const nameOf = (table: Readonly<Record<string, number>>, number: number): string =>
+  Object.keys(table).find((name) => table[name] === number) ?? String(number);
+
+const namesOf = (table: Readonly<Record<string, number>>, bits: number): string[] =>
+  Object.keys(table).filter((name) => (bits & (table[name] ?? 0)) !== 0);
+
+/** `0-3,7`; `all` for an empty mask. */
+function bitList(words: readonly number[]): string {
+  const ranges: string[] = [];
+  let first = -1;
+  for (let bit = 0; bit <= words.length * 32; bit++) {
+    const isSet = (((words[bit >>> 5] ?? 0) >>> (bit & 31)) & 1) === 1;
+    if (isSet && first < 0) first = bit;
+    if (isSet || first < 0) continue;
+    ranges.push(first === bit - 1 ? String(first) : `${first}-${bit - 1}`);
+    first = -1;
+  }
+  return words.length === 0 ? 'all' : ranges.join(',');
 }
 
 const namespaceNames = (flags: number): string[] =>

@@ -28,7 +28,7 @@ export function checkLabel(spec: Spec, facts: HostFacts): void {
     const expected = `one of ${types.join(', ')}`;
     throw new ConfigError('config.json', [{ pointer: `/annotations/${TYPE}`, expected, found: JSON.stringify(type) }]);
   }
-  if (facts.selinux) return;
+  if (facts.seLinux) return;
   throw new ConfigError('config.json', [
     {
       pointer: '/linux/mountLabel',

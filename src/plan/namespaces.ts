@@ -6,6 +6,7 @@
 
 import { namespaceFlags } from '../linux/namespaces.ts';
 import type { LinuxIDMapping, LinuxNamespace, Spec } from '../spec/types.ts';
+import { keepsGroups } from './annotations.ts';
 import type { HostFacts } from './host.ts';
 import type { PlanRequest } from './plan.ts';
 import { type HostStep, type InitStep, SYNC_FORKED, SYNC_USER_NAMESPACE } from './steps.gen.ts';
@@ -38,6 +39,7 @@ const isNew = (entry: LinuxNamespace | undefined): boolean => entry !== undefine
 
 export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFacts): NamespacePlan {
   const list = spec.linux.namespaces ?? [];
+  const keepGroups = keepsGroups(spec.annotations) ? 1 : 0;
   const at = (type: LinuxNamespace['type']) => list.findIndex((entry) => entry.type === type);
   const find = (type: LinuxNamespace['type']) => list.find((entry) => entry.type === type);
   const from = (type: LinuxNamespace['type']) => `/linux/namespaces/${at(type)}`;
@@ -63,7 +65,7 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
       from: `${from(type)}/path`,
       why: `shares the ${type} namespace with others`,
     };
-    if (type === 'user') userJoin = [step, ...checkIdMaps(spec), becomeRoot(from('user'))];
+    if (type === 'user') userJoin = [step, ...checkIdMaps(spec), becomeRoot(from('user'), keepGroups)];
     else if (joinsFirst && type !== 'mount') first.push(step);
     else joins.push(step);
   }
@@ -91,7 +93,7 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
         why: 'the user namespace comes first: it owns all that are made after it',
       },
       { op: 'sync', sync: SYNC_USER_NAMESPACE, wait: 1, from: from('user'), why: 'the host writes the mappings' },
-      becomeRoot(from('user')),
+      becomeRoot(from('user'), keepGroups),
     );
     host.push(
       { op: 'awaitInit', sync: SYNC_USER_NAMESPACE, from: from('user'), why: 'the user namespace exists' },
@@ -183,8 +185,9 @@ const timeOffsets = (spec: Spec): string =>
     .map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`)
     .join('');
 
-const becomeRoot = (from: string): InitStep => ({
+const becomeRoot = (from: string, keepGroups: number): InitStep => ({
   op: 'becomeRoot',
+  keepGroups,
   from,
   why: 'what follows is done with the ids that the user namespace maps',
 });

@@ -3,6 +3,8 @@
 
 import { addNamespace, checkIdMappings, checkMappedUser, checkMountMappings } from './id-mappings.ts';
 import type { Report } from './report.ts';
+import { checkNetDevices } from './net-devices.ts';
+import { checkMemoryPolicy, checkScheduler } from './scheduling.ts';
 import { checkSysctl } from './sysctl.ts';
 import { cleanPath } from './text.ts';
 import type { LinuxDevice, LinuxNamespaceType, Spec } from './types.ts';
@@ -27,6 +29,9 @@ const rules: readonly Rule[] = [
     check: checkMappedUser,
   },
   { reads: ['/linux/namespaces', '/linux/sysctl'], check: checkSysctl },
+  { reads: ['/linux/namespaces', '/linux/netDevices'], check: checkNetDevices },
+  { reads: ['/process/scheduler'], check: checkScheduler },
+  { reads: ['/linux/memoryPolicy'], check: checkMemoryPolicy },
 ];
 
 export function checkRules(spec: Spec, report: Report): void {

@@ -40,6 +40,7 @@ export interface Config {
   ociVersion: string;
   process: {
     terminal: boolean;
+    consoleSize?: { height: number; width: number };
     user: { uid: number; gid: number; additionalGids?: number[]; umask?: number };
     args: string[];
     env: string[];
@@ -48,6 +49,11 @@ export interface Config {
     rlimits: { type: string; soft: number; hard: number }[];
     noNewPrivileges: boolean;
     oomScoreAdj?: number;
+    scheduler?: Record<string, unknown>;
+    ioPriority?: { class: string; priority: number };
+    execCPUAffinity?: { initial?: string; final?: string };
+    apparmorProfile?: string;
+    selinuxLabel?: string;
   };
   root: { path: string; readonly: boolean };
   hostname: string;
@@ -66,6 +72,10 @@ export interface Config {
     resources?: Record<string, unknown>;
     rootfsPropagation?: string;
     sysctl?: Record<string, string>;
+    personality?: { domain: string; flags?: string[] };
+    memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
+    netDevices?: Record<string, { name?: string }>;
+    intelRdt?: Record<string, unknown>;
     maskedPaths: string[];
     readonlyPaths: string[];
   };

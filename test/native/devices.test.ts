@@ -58,6 +58,7 @@ test('a umask of the caller does not narrow the modes of devices', (t) => {
   expect(facts(out)).toEqual({ '/dev/null': 'c 666 0:0 1:3', '/dev/tty': 'c 666 0:0 5:0' });
 });
 
+// Proves: linux.devices[].*
 test('linux.devices: type, number, mode and owner are those of the config', (t) => {
   const devices = [
     { path: '/dev/fuse', type: 'c', major: 10, minor: 229, fileMode: 0o640, uid: 12, gid: 34 },

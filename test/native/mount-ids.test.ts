@@ -70,7 +70,7 @@ test('mounts[].uidMappings: what is made inside belongs on the disk to whom the 
   expect(statSync(join(dir, 'new'))).toMatchObject({ uid: 7, gid: 7 });
 });
 
-test('mounts[].options idmap: takes the mappings of the container', only, (t) => {
+test('mounts[].options: idmap takes the mappings of the container', only, (t) => {
   const [box, dir] = withData(
     t,
     { options: ['bind', 'idmap'] },
@@ -83,7 +83,7 @@ test('mounts[].options idmap: takes the mappings of the container', only, (t) =>
   expect(statSync(join(dir, 'new'))).toMatchObject({ uid: 0, gid: 0 });
 });
 
-test('mounts[].options idmap: takes the mappings of a joined user namespace', only, async (t) => {
+test('mounts[].options: idmap takes the mappings of a joined user namespace', only, async (t) => {
   const { pid } = await userHolder(t);
   const namespaces = [...baseNamespaces, { type: 'user', path: `/proc/${pid}/ns/user` }];
   const [box] = withData(t, { options: ['bind', 'idmap'] }, { linux: { namespaces } }, 100_000);
@@ -116,15 +116,15 @@ function tree(t: TestContext, options: string[]): string {
   return out;
 }
 
-test('mounts[].options ridmap: maps the mounts below as well', { ...only, needs: ['kernel:6.3'] }, (t) => {
+test('mounts[].options: ridmap maps the mounts below as well', { ...only, needs: ['kernel:6.3'] }, (t) => {
   expect(tree(t, ['rbind', 'ridmap'])).toBe('/data/of-0 f 644 5000:5000\n/data/sub d 755 5000:5000\n');
 });
 
-test('mounts[].options idmap: leaves the mounts below as they are', { ...only, needs: ['kernel:6.3'] }, (t) => {
+test('mounts[].options: idmap leaves the mounts below as they are', { ...only, needs: ['kernel:6.3'] }, (t) => {
   expect(tree(t, ['rbind', 'idmap'])).toBe('/data/of-0 f 644 5000:5000\n/data/sub d 755 0:0\n');
 });
 
-test('mounts[].options idmap: a new file system has mappings too', { ...only, needs: ['kernel:6.3'] }, (t) => {
+test('mounts[].options: idmap a new file system has mappings too', { ...only, needs: ['kernel:6.3'] }, (t) => {
   const box = container(t);
   box.config.mounts.push({
     destination: '/data',
@@ -156,7 +156,7 @@ test('mounts[].uidMappings: a file system that has no id-mapped mounts is an err
   expect(err).toMatch(/map ids \/data failed: .*EINVAL.*\/mounts\/\d+\/uidMappings.*no id-mapped mounts/);
 });
 
-test('mounts[].options idmap: without any mappings it is refused', {
+test('mounts[].options: idmap without any mappings it is refused', {
   except: { runc: 'runc 1.1 takes it for data' },
 }, (t) => {
   const [box] = withData(t, { options: ['bind', 'idmap'] });

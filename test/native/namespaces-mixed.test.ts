@@ -151,7 +151,7 @@ for (const field of ['hostname', 'domainname'] as const) {
   });
 }
 
-test('mounts: without a network namespace of its own a user namespace gets the sysfs of the host, read-only', {
+test('mounts[].type: without a network namespace of its own a user namespace gets the sysfs of the host, read-only', {
   ...needs,
   except: { runc: 'runc 1.1 fails on it' },
 }, (t) => {
@@ -163,7 +163,7 @@ test('mounts: without a network namespace of its own a user namespace gets the s
   expect(mountAt(out, '/sys').options).toContain('ro');
 });
 
-test('mounts: in a user namespace a source is opened with the rights of the host', {
+test('mounts[].type: in a user namespace a source is opened with the rights of the host', {
   ...needs,
   except: { runc: 'runc 1.1 opens it inside' },
 }, (t) => {

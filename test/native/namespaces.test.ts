@@ -22,6 +22,7 @@ const files: Record<string, string> = {
 };
 const hostNamespace = (type: string) => readlinkSync(`/proc/self/ns/${files[type]}`);
 
+// Proves: linux.namespaces[].type
 for (const { type } of baseNamespaces) {
   test(`a new ${type} namespace differs from the host's`, (t) => {
     const link = inside(t, {}, 'readlink', `/proc/self/ns/${files[type]}`).trim();
@@ -45,6 +46,7 @@ test("without a uts namespace and a hostname the host name is the host's", (t) =
   expect(inside(t, changes, 'readlink', '/proc/self/ns/uts').trim()).toBe(hostNamespace('uts'));
 });
 
+// Proves: linux.namespaces[].path
 for (const [type, flag] of [
   ['network', '--net'],
   ['ipc', '--ipc'],

@@ -31,7 +31,7 @@ function boxWith(t: TestContext, options: string[] = [], changes: Changes = {}):
   return [box, dir];
 }
 
-test('mounts[].options tmpcopyup: files and directories are there, in a tmpfs', (t) => {
+test('mounts[].options: tmpcopyup files and directories are there, in a tmpfs', (t) => {
   const [box] = boxWith(t);
   const { out } = box.run(
     'sh',
@@ -42,13 +42,13 @@ test('mounts[].options tmpcopyup: files and directories are there, in a tmpfs', 
   expect(mountAt(out.split('\n').slice(2).join('\n'), '/etc/app').type).toBe('tmpfs');
 });
 
-test('mounts[].options tmpcopyup: what is changed inside stays the same in the image', (t) => {
+test('mounts[].options: tmpcopyup what is changed inside stays the same in the image', (t) => {
   const [box, dir] = boxWith(t);
   expect(box.run('sh', '-c', 'echo other > /etc/app/file; rm -r /etc/app/deep').code).toBe(0);
   expect(readFileSync(join(dir, 'file'), 'utf8')).toBe('content');
 });
 
-test('mounts[].options tmpcopyup: modes, owners, links and times are kept', {
+test('mounts[].options: tmpcopyup modes, owners, links and times are kept', {
   except: { runc: 'runc 1.1 applies its umask and keeps no times', crun: 'crun 1.8 keeps no times' },
 }, (t) => {
   const [box, dir] = boxWith(t);
@@ -72,14 +72,14 @@ test('mounts[].options tmpcopyup: modes, owners, links and times are kept', {
   ]);
 });
 
-test('mounts[].options tmpcopyup: the directory keeps mode and owner where the options name none', peer, (t) => {
+test('mounts[].options: tmpcopyup the directory keeps mode and owner where the options name none', peer, (t) => {
   const [box, dir] = boxWith(t);
   chownSync(dir, 12, 34);
   chmodSync(dir, 0o750);
   expect(facts(box.run('probe', 'stat', '/etc/app').out)).toEqual({ '/etc/app': 'd 750 12:34' });
 });
 
-test('mounts[].options tmpcopyup: a mode among the options wins', {
+test('mounts[].options: tmpcopyup a mode among the options wins', {
   except: { runc: 'runc 1.1 takes that of the image' },
 }, (t) => {
   const [box, dir] = boxWith(t, ['mode=0711']);
@@ -87,7 +87,7 @@ test('mounts[].options tmpcopyup: a mode among the options wins', {
   expect(box.run('probe', 'stat', '/etc/app').out).toMatch(/^\/etc\/app d 711 /);
 });
 
-test('mounts[].options tmpcopyup: fifos, devices, holes and capabilities of files are kept', {
+test('mounts[].options: tmpcopyup fifos, devices, holes and capabilities of files are kept', {
   only: ['tsrun'],
 }, (t) => {
   const [box, dir] = boxWith(t);
@@ -105,14 +105,14 @@ test('mounts[].options tmpcopyup: fifos, devices, holes and capabilities of file
   expect(out).toBe('/etc/app/fifo p 640 0:0\n/etc/app/null c 606 0:0 1:3\n1099511627776:0\n');
 });
 
-test('mounts[].options tmpcopyup: read-only after the copy', {
+test('mounts[].options: tmpcopyup read-only after the copy', {
   except: { crun: 'crun 1.8 fails on it', runc: 'runc 1.1 copies into a read-only mount' },
 }, (t) => {
   const [box] = boxWith(t, ['ro']);
   expect(box.run('sh', '-c', 'cat /etc/app/file; probe create /etc/app/x').out).toBe('content/etc/app/x EROFS\n');
 });
 
-test('mounts[].options tmpcopyup: in a user namespace', { only: ['tsrun'], needs: ['user namespaces'] }, (t) => {
+test('mounts[].options: tmpcopyup in a user namespace', { only: ['tsrun'], needs: ['user namespaces'] }, (t) => {
   const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
   const [box] = boxWith(t, [], {
     linux: { namespaces: [...baseNamespaces, { type: 'user' }], uidMappings: mappings, gidMappings: mappings },
@@ -121,20 +121,20 @@ test('mounts[].options tmpcopyup: in a user namespace', { only: ['tsrun'], needs
   expect(box.run('probe', 'stat', '/etc/app/file').out).toBe('/etc/app/file f 644 0:0\n');
 });
 
-test('mounts[].options tmpcopyup: a destination that is missing is an empty tmpfs', (t) => {
+test('mounts[].options: tmpcopyup a destination that is missing is an empty tmpfs', (t) => {
   const box = container(t);
   box.config.mounts.push({ destination: '/not/there', type: 'tmpfs', source: 'tmpfs', options: ['tmpcopyup'] });
   expect(box.run('ls', '/not/there')).toMatchObject({ code: 0, out: '' });
 });
 
-test('mounts[].options tmpcopyup: a tmpfs that is too small is an error that names it', { only: ['tsrun'] }, (t) => {
+test('mounts[].options: tmpcopyup a tmpfs that is too small is an error that names it', { only: ['tsrun'] }, (t) => {
   const [box] = boxWith(t, ['size=64k']);
   const { code, err } = box.run('true');
   expect(code).toBe(1);
   expect(err).toMatch(/copy up \/etc\/app failed: sendfile large: .*ENOSPC.*\/mounts\/\d+\/options.*larger size=/);
 });
 
-test('mounts[].options tmpcopyup: links of the image lead nowhere outside', { only: ['tsrun'] }, (t) => {
+test('mounts[].options: tmpcopyup links of the image lead nowhere outside', { only: ['tsrun'] }, (t) => {
   const [box, dir] = boxWith(t);
   symlinkSync('/../../../../../../../etc', join(dir, 'deep/out'));
   symlinkSync('/../../../../../../../etc', join(box.rootfs, 'outside'));
@@ -144,7 +144,7 @@ test('mounts[].options tmpcopyup: links of the image lead nowhere outside', { on
   expect(out).not.toContain('machine-id');
 });
 
-test('mounts[].options tmpcopyup: it is refused for anything but a tmpfs', {
+test('mounts[].options: tmpcopyup it is refused for anything but a tmpfs', {
   except: { runc: 'runc 1.1 ignores it', crun: 'it ignores it' },
 }, (t) => {
   const box = container(t);

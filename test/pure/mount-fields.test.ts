@@ -169,7 +169,7 @@ describe('linux.mountLabel', () => {
   });
 
   test('is refused where SELinux is not enabled', () => {
-    expect(refused(() => planOf(labelled({ type: 'tmpfs' }), {}, { selinux: false }))).toContain('/linux/mountLabel');
+    expect(refused(() => planOf(labelled({ type: 'tmpfs' }), {}, { seLinux: false }))).toContain('/linux/mountLabel');
   });
 });
 

@@ -480,6 +480,14 @@ describe('compile', () => {
       'releaseInit',
       'writeIdMap',
       'setOomScoreAdj',
+      'checkUsage',
+      'makeResctrlGroup',
+      'joinResctrlGroup',
+      'changeOwner',
+      'moveNetDevice',
+      'setScheduler',
+      'setIoPriority',
+      'setAffinity',
       ...both,
     ];
     forEverySample(({ plan }) => {

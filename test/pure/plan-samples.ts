@@ -21,9 +21,11 @@ const richHost: HostFacts = {
   permitted: allCapabilities,
   bounding: allCapabilities,
   lastCapability: capabilityNames.length - 1,
-  cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers },
+  cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers, delegate: ['cgroup.procs'] },
+  appArmor: true,
+  seLinux: true,
+  resctrl: { mount: '/sys/fs/resctrl', schemata: undefined },
   kernelMounts: [],
-  selinux: true,
   inChroot: false,
 };
 
@@ -175,7 +177,10 @@ const resources = fc.record(
         access: fc.constantFrom('rwm', 'r'),
       }),
     ),
-    memory: fc.record({ limit: some(fc.integer({ min: -1, max: 2 ** 40 })) }),
+    memory: fc.record({
+      limit: some(fc.integer({ min: -1, max: 2 ** 40 })),
+      checkBeforeUpdate: some(fc.boolean()),
+    }),
     cpu: fc.record({ shares: some(fc.integer({ min: 2, max: 262144 })) }),
     pids: fc.record({ limit: fc.integer({ min: -1, max: 1000 }) }),
     unified: fc.constant({ 'memory.high': 'max' }),
@@ -221,6 +226,17 @@ const parts = fc.record({
       ),
       noNewPrivileges: fc.boolean(),
       oomScoreAdj: fc.integer({ min: -1000, max: 1000 }),
+      apparmorProfile: word,
+      selinuxLabel: word,
+      scheduler: fc.constantFrom(
+        { policy: 'SCHED_OTHER', nice: -5 },
+        { policy: 'SCHED_FIFO', priority: 1, flags: ['SCHED_FLAG_RESET_ON_FORK', 'SCHED_FLAG_KEEP_PARAMS'] },
+        { policy: 'SCHED_DEADLINE', runtime: 1e6, deadline: 2 ** 40, period: 2 ** 64 },
+      ),
+      ioPriority: fc.record({
+        class: fc.constantFrom('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'),
+        priority: fc.nat(7),
+      }),
     },
     { requiredKeys: ['user', 'args', 'cwd'] },
   ),
@@ -255,6 +271,17 @@ const parts = fc.record({
     fc.record({ monotonic: some(fc.record({ secs: fc.integer(), nanosecs: some(fc.nat(999999999)) })) }),
   ),
   sysctl: fc.subarray([...sysctls]),
+  intelRdt: some(
+    fc.constantFrom({ closID: 'gold', schemata: ['L3:0=f'] }, { memBwSchema: 'MB:0=50', enableMonitoring: true }),
+  ),
+  personality: some(fc.constantFrom({ domain: 'LINUX' }, { domain: 'LINUX32' })),
+  memoryPolicy: some(
+    fc.constantFrom(
+      { mode: 'MPOL_LOCAL' },
+      { mode: 'MPOL_PREFERRED' },
+      { mode: 'MPOL_BIND', nodes: '0-3,64', flags: ['MPOL_F_STATIC_NODES', 'MPOL_F_NUMA_BALANCING'] },
+    ),
+  ),
 });
 
 const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
@@ -283,6 +310,9 @@ const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
       devices: part.devices,
       cgroupsPath: part.cgroupsPath,
       resources: part.resources,
+      intelRdt: part.intelRdt,
+      personality: part.personality,
+      memoryPolicy: part.memoryPolicy,
       sysctl: Object.fromEntries(part.sysctl.filter(([, type]) => has(type)).map(([name]) => [name, '1'])),
     },
   });
@@ -321,10 +351,13 @@ export const sample: fc.Arbitrary<Sample> = fc
           mount: fc.constantFrom('/sys/fs/cgroup', '/sys/fs/cgroup/unified'),
           own: fc.constantFrom('/', '/user.slice/session-1.scope'),
           controllers: fc.constant(controllers),
+          delegate: fc.constantFrom(undefined, ['cgroup.procs', 'memory.oom.group']),
         }),
       ),
+      resctrl: fc.constant({ mount: '/sys/fs/resctrl', schemata: undefined }),
+      appArmor: fc.constant(true),
+      seLinux: fc.constant(true),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),
-      selinux: fc.constant(true),
       inChroot: fc.boolean(),
     }),
   })

@@ -211,12 +211,6 @@ describe('parseSpec refuses in linux', () => {
       (c) => (c.linux.resources.unified['memory.high'] = 5),
       /unified\/memory.high: a text/,
     ],
-    [
-      'limits of the network controllers, with the reason',
-      (c) => (c.linux.resources.network = { classID: 1 }),
-      '/linux/resources/network: (nothing), {"classID":1} ' +
-        '(net_cls and net_prio exist only in cgroup v1, and tsrun knows only cgroup v2)',
-    ],
   ]);
 
   test('a host and a domain name without a uts namespace', () => {
@@ -330,9 +324,7 @@ describe('parseSpec refuses sysctls', () => {
 
 describe('parseSpec refuses what is not applied yet', () => {
   const sections = unappliedSections();
-  const fields = ['process', 'linux'].flatMap((part) =>
-    Object.keys(sections[part]).map((field) => [part, field] as const),
-  );
+  const fields = ['linux'].flatMap((part) => Object.keys(sections[part]).map((field) => [part, field] as const));
   test.each(fields)('/%s/%s', (part, field) => {
     const found = complaints((c) => (c[part][field] = sections[part][field]));
     expect(found).toEqual([
@@ -342,7 +334,6 @@ describe('parseSpec refuses what is not applied yet', () => {
 
   const refused = (change: (c: Json) => void): string[] => {
     const config = fullConfig();
-    Object.assign(config.process, unappliedSections().process);
     Object.assign(config.linux, unappliedSections().linux);
     change(config);
     return checkSpec(config, []).problems.map(({ pointer, hint }) => `${pointer} ${hint ?? ''}`.trim());
@@ -365,24 +356,6 @@ describe('parseSpec refuses what is not applied yet', () => {
       (c) => (c.linux.seccomp.flags[0] = 'LOG'),
       '/linux/seccomp/flags/0 did you mean "SECCOMP_FILTER_FLAG_LOG"?',
     ],
-    [
-      'scheduler policy',
-      (c) => (c.process.scheduler.policy = 'FIFO'),
-      '/process/scheduler/policy did you mean "SCHED_FIFO"?',
-    ],
-    [
-      'I/O class',
-      (c) => (c.process.ioPriority.class = 'RT'),
-      '/process/ioPriority/class did you mean "IOPRIO_CLASS_RT"?',
-    ],
-    ['personality', (c) => (c.linux.personality.domain = 'LINUX64'), '/linux/personality/domain did you mean "LINUX"?'],
-    ['personality flag', (c) => (c.linux.personality.flags = ['X']), '/linux/personality/flags/0'],
-    [
-      'memory policy',
-      (c) => (c.linux.memoryPolicy.mode = 'BIND'),
-      '/linux/memoryPolicy/mode did you mean "MPOL_BIND"?',
-    ],
-    ['class of service', (c) => (c.linux.intelRdt.closID = '../x'), '/linux/intelRdt/closID'],
   ])('and, once it is applied, an unknown %s', (_name, change, complaint) => {
     const found = refused(change);
     expect(found).toHaveLength(1);
