@@ -13,13 +13,29 @@
 export const version = 1;
 
 /** Places for file descriptors that steps share. */
-export const slots = ['cgroup', 'gate', 'console', 'root', 'peer', 'null', 'tmpfs', 'proc', 'mount', 'dev'];
+export const slots = [
+  'cgroup',
+  'gate',
+  'console',
+  'root',
+  'peer',
+  'null',
+  'tmpfs',
+  'proc',
+  'mount',
+  'dev',
+  'offsets',
+  'idmap',
+  'hook_out',
+  'hook_err',
+  'network',
+];
 
 /** What a mount point may have to do with procfs. */
 export const procRules = ['outside', 'file', 'itself'];
 
 /** Points at which init stops until the host side lets it go on. */
-export const syncs = ['user_namespace', 'forked', 'hooks', 'ready'];
+export const syncs = ['user_namespace', 'forked', 'network', 'hooks', 'ready'];
 
 export const steps = {
   // --- host side -------------------------------------------------------------------------------------------------
@@ -32,6 +48,26 @@ export const steps = {
     on: 'host',
     doc: 'Writes a value, in one write(2), to a file that exists. With optional, a missing one is left; with another path, that file is written instead.',
     fields: { path: 'str', value: 'str', optional: 'u32', other_path: 'str', other_value: 'str' },
+  },
+  check_usage: {
+    on: 'host',
+    doc: 'Fails with EBUSY unless the number in a file is lower than the limit; a file that cannot be read is passed over.',
+    fields: { path: 'str', limit: 'u64' },
+  },
+  change_owner: {
+    on: 'host',
+    doc: 'Gives a file or directory to a user; with optional, a missing one is left. fchownat(2)',
+    fields: { path: 'str', uid: 'u32', optional: 'u32' },
+  },
+  make_resctrl_group: {
+    on: 'host',
+    doc: 'Makes a group of resctrl; one that exists is kept. Result: 1 if it was made here. resctrl.rst',
+    fields: { path: 'str' },
+  },
+  join_resctrl_group: {
+    on: 'host',
+    doc: 'Puts the container process into a group of resctrl. resctrl.rst',
+    fields: { path: 'str' },
   },
   open_cgroup: {
     on: 'host',
@@ -73,6 +109,34 @@ export const steps = {
     doc: 'Sets how eagerly the kernel kills the container process when memory runs out. proc(5)',
     fields: { value: 'i32' },
   },
+  move_net_device: {
+    on: 'host',
+    doc: "Moves a network device of the runtime's namespace into that of init, under its new name, with its permanent global addresses, and brings it up. rtnetlink(7)",
+    fields: { name: 'str', new_name: 'str' },
+  },
+  set_scheduler: {
+    on: 'host',
+    doc: 'Sets scheduling policy and parameters of the container process. sched_setattr(2)',
+    fields: {
+      policy: 'u32',
+      flags: 'u32',
+      nice: 'i32',
+      priority: 'u32',
+      runtime: 'u64',
+      deadline: 'u64',
+      period: 'u64',
+    },
+  },
+  set_io_priority: {
+    on: 'host',
+    doc: 'Sets class and level of I/O scheduling of the container process. ioprio_set(2)',
+    fields: { value: 'u32' },
+  },
+  set_affinity: {
+    on: 'host',
+    doc: 'Sets the CPUs of the container process, or with own those of the runtime; an empty mask is all. With optional a refusal is left. sched_setaffinity(2)',
+    fields: { cpus: 'u32s', own: 'u32', optional: 'u32' },
+  },
   // --- undoing ---------------------------------------------------------------------------------------------------
   kill_cgroup: {
     on: 'host',
@@ -97,7 +161,7 @@ export const steps = {
   },
   run_hook: {
     on: 'both',
-    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail.",
+    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail. What it prints is appended to out and err; where they are empty, to the files that open_hook_output opened, or else it is collected.",
     fields: {
       path: 'str',
       args: 'strs',
@@ -106,9 +170,16 @@ export const steps = {
       pid: 'u32',
       state_head: 'str',
       state_tail: 'str',
+      out: 'str',
+      err: 'str',
     },
   },
   // --- init ------------------------------------------------------------------------------------------------------
+  open_hook_output: {
+    on: 'init',
+    doc: "Opens the host's files to which the hooks that init runs print, while the host can still be seen. open(2)",
+    fields: { out: 'str', err: 'str' },
+  },
   open_tree: {
     on: 'init',
     doc: 'Clones the root file system, as a detached mount, while the host can still be seen. open_tree(2)',
@@ -129,10 +200,25 @@ export const steps = {
     doc: 'Tells the host side that init stands here and, if asked to, waits to be released.',
     fields: { sync: 'u32', wait: 'u32' },
   },
+  open_time_offsets: {
+    on: 'init',
+    doc: "Opens init's own timens_offsets while it has the host's rights, which the later write is judged by. time_namespaces(7)",
+    fields: {},
+  },
+  enter_time_namespace: {
+    on: 'init',
+    doc: 'Writes the clock offsets of the new time namespace, if there are any, and enters it. time_namespaces(7), setns(2)',
+    fields: { offsets: 'str' },
+  },
+  check_id_map: {
+    on: 'init',
+    doc: 'Checks that the joined user namespace has these mappings. user_namespaces(7)',
+    fields: { file: 'str', map: 'str' },
+  },
   become_root: {
     on: 'init',
-    doc: 'Takes uid 0 and gid 0 of the user namespace. setresuid(2)',
-    fields: {},
+    doc: 'Takes uid 0 and gid 0 of the user namespace, and drops the groups of the caller unless they are kept. setresuid(2)',
+    fields: { keep_groups: 'u32' },
   },
   fork: {
     on: 'init',
@@ -144,6 +230,11 @@ export const steps = {
     on: 'init',
     doc: "Joins a session keyring of its own, so that the caller's keys stay outside. keyctl(2)",
     fields: { name: 'str' },
+  },
+  open_network: {
+    on: 'init',
+    doc: 'Opens a routing socket of its network namespace for the host side, which never enters one. rtnetlink(7)',
+    fields: {},
   },
   bring_up_loopback: { on: 'init', doc: 'Brings up lo in the new network namespace. netdevice(7)', fields: {} },
   leave_chroot: {
@@ -168,8 +259,43 @@ export const steps = {
   },
   mount: {
     on: 'init',
-    doc: 'Makes a file system, as a detached mount. fsopen(2), fsconfig(2), fsmount(2)',
-    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32' },
+    doc: "Makes a file system, as a detached mount; with instead, clones the host's where that is not permitted, with attributes and also. fsopen(2), fsconfig(2), fsmount(2)",
+    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32', instead: 'str', also: 'u32' },
+  },
+  legacy_mount: {
+    on: 'init',
+    doc: 'Makes a file system with one long text of options, as a detached mount. mount(2), open_tree(2)',
+    fields: { source: 'str', fstype: 'str', flags: 'u32', data: 'str', attributes: 'u32' },
+  },
+  copy_up: {
+    on: 'init',
+    doc: 'Copies into the detached mount what lies at a place inside the root; with attributes, also those of the directory itself.',
+    fields: { target: 'str', attributes: 'u32' },
+  },
+  label_mount: {
+    on: 'init',
+    doc: 'Gives the root of the detached mount a SELinux context. setxattr(2)',
+    fields: { label: 'str' },
+  },
+  make_id_map: {
+    on: 'init',
+    doc: 'Opens a user namespace that stands for id mappings: the one at a path, or a new one. user_namespaces(7)',
+    fields: { path: 'str', uid_map: 'str', gid_map: 'str' },
+  },
+  map_ids: {
+    on: 'init',
+    doc: 'Maps the ids of the detached mount, or its tree, by the user namespace. mount_setattr(2)',
+    fields: { recursive: 'u32' },
+  },
+  keep_mount: {
+    on: 'init',
+    doc: 'Puts the detached mount aside under a number.',
+    fields: { index: 'u32' },
+  },
+  take_mount: {
+    on: 'init',
+    doc: 'Takes the detached mount of a number up again.',
+    fields: { index: 'u32' },
   },
   bind: {
     on: 'init',
@@ -271,6 +397,21 @@ export const steps = {
     on: 'init',
     doc: 'Writes a kernel parameter through the own procfs. proc(5)',
     fields: { path: 'str', value: 'str' },
+  },
+  write_label: {
+    on: 'init',
+    doc: 'Asks a security module for a label of the program, through the own procfs. proc_pid_attr(5)',
+    fields: { path: 'str', label: 'str' },
+  },
+  set_personality: {
+    on: 'init',
+    doc: 'Sets the execution domain, which the program inherits. personality(2)',
+    fields: { persona: 'u32' },
+  },
+  set_memory_policy: {
+    on: 'init',
+    doc: 'Sets on which NUMA nodes memory is allocated, which the program inherits. set_mempolicy(2)',
+    fields: { mode: 'u32', flags: 'u32', nodes: 'u32s' },
   },
   close_descriptors: {
     on: 'init',

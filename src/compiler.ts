@@ -3,7 +3,9 @@
 
 import { type Bundle, openBundle } from './bundle/bundle.ts';
 import { readHostFacts } from './execute/facts.ts';
+import { ownedMount } from './plan/delegation.ts';
 import type { CgroupManager } from './plan/host.ts';
+import { resctrlGroup } from './plan/resctrl.ts';
 import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
 export { openBundle };
@@ -12,7 +14,14 @@ export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preser
 
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
   const { noPivot, noNewKeyring, preserveFds, gate } = options;
-  const facts = readHostFacts({ manager, kernelMounts: noPivot });
+  const { process, linux } = bundle.spec;
+  const facts = readHostFacts({
+    manager,
+    kernelMounts: noPivot,
+    resctrlGroup: linux.intelRdt === undefined ? undefined : resctrlGroup(linux.intelRdt, id),
+    delegate: ownedMount(bundle.spec) >= 0,
+    labels: [process?.apparmorProfile, process?.selinuxLabel, linux.mountLabel].some((label) => label !== undefined),
+  });
   return compile(
     bundle.spec,
     { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds },

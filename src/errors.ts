@@ -1,6 +1,7 @@
 // The one place that words messages. Code elsewhere collects facts and calls one of the functions here.
 
 import { errnoName, errnoText } from './linux/errno.ts';
+import { namespaceFlags } from './linux/namespaces.ts';
 
 /** One thing that is wrong with a config.json. */
 export interface Problem {
@@ -97,6 +98,10 @@ function wordStep({ op, about: place }: FailingStep, failed: FailedStep): string
     return `unable to start container process: exec: "${object}": stat ${object}: ${errnoText(errno)}`;
   if (op === 'exec')
     return `unable to start container process: exec ${object}: ${errnoText(errno)} (${errnoName(errno)})`;
+  if (call === 'ioctl(NS_GET_NSTYPE)') {
+    const found = Object.entries(namespaceFlags).find(([, flag]) => flag === failed.result)?.[0];
+    return `join namespace failed: ${object} is ${found === undefined ? 'no namespace' : `a ${found} namespace`}, not one of the configured type`;
+  }
   if (call === 'hook') return `hook ${object} ${wordHook(failed)}${message === '' ? '' : `: ${message}`}`;
   const said = message === '' ? '' : `: ${message}`;
   const about = object === '' ? call : `${call} ${object}`;
@@ -142,8 +147,40 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
+  if (op === 'makeResctrlGroup' && name === 'ENOSPC') return 'the CPU has no class of service, or monitor, left';
+  if (op === 'writeFile' && object.endsWith('/schemata'))
+    return 'info/last_cmd_status in resctrl says what is wrong with the schema';
+  if (op === 'checkUsage') return 'more memory is in use than the limit would allow, and checkBeforeUpdate is set';
+  if (op === 'moveNetDevice' && name === 'ENODEV')
+    return 'the host, or the namespace of the runtime, has no such device';
+  if (op === 'moveNetDevice' && name === 'EEXIST') return "a device of the container's network namespace has this name";
+  if (op === 'moveNetDevice' && name === 'EPERM') return 'moving a device takes CAP_NET_ADMIN in both namespaces';
+  if (op === 'moveNetDevice' && name === 'EINVAL')
+    return 'this device belongs to one network namespace only, as lo does';
+  if (op === 'setScheduler' && name === 'EPERM')
+    return 'realtime and deadline scheduling need CAP_SYS_NICE on the host, and a cgroup whose realtime share is not 0';
+  if (op === 'setScheduler' && name === 'EINVAL')
+    return 'this kernel does not have the policy, or not with these flags and numbers (sched_setattr(2))';
+  if (op === 'setScheduler' && name === 'EBUSY') return 'there is not enough CPU time left for this deadline';
+  if (op === 'setIoPriority' && name === 'EPERM') return 'IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host';
+  if (op === 'setMemoryPolicy' && name === 'EINVAL')
+    return 'one of the nodes is not there, or cpuset.mems does not allow it, or this kernel lacks the mode';
+  if (op === 'setMemoryPolicy' && name === 'ENOSYS') return 'this kernel was built without NUMA';
+  if (op === 'writeLabel' && name === 'ENOENT') return 'no such profile is loaded, or the security module is off';
   if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS'))
     return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
+  if (op === 'enterTimeNamespace' && call === 'write' && name === 'ERANGE')
+    return 'with this offset the clock would be below zero, or more than 146 years ahead';
+  if (op === 'enterTimeNamespace' || op === 'openTimeOffsets')
+    return name === 'ENOENT' ? 'this kernel has no time namespaces' : undefined;
+  if (op === 'checkIdMap' && name === 'EINVAL')
+    return 'the joined user namespace has other mappings: leave linux.uidMappings and linux.gidMappings out';
+  if (op === 'mapIds') {
+    if (name === 'EINVAL')
+      return 'this file system, or this kernel, has no id-mapped mounts, or the mount has mappings already';
+    if (name === 'EPERM') return 'only who owns the file system may map its ids';
+  }
+  if (op === 'copyUp' && name === 'ENOSPC') return 'the tmpfs is too small for what lies below it: give a larger size=';
   if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';
   if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
   if (op === 'awaitInit' && name === 'EPIPE')
@@ -165,6 +202,9 @@ export function sysError(
   const about = error.path === '' ? error.syscall : `${error.syscall} ${error.path}`;
   return new TsrunError(`${doing}: ${about}: ${errnoText(error.errno)} (${errnoName(error.errno)})`);
 }
+
+/** A field that is accepted and changes nothing. */
+export const ignoredLimit = (pointer: string, why: string): string => `${pointer} in config.json has no effect: ${why}`;
 
 // Phrases that engines look for; the words before the colon are for people.
 export const noSuchContainer = (id: string) =>

@@ -1,7 +1,7 @@
 // The main path: each verb of a container's life, top to bottom. The command line and the shim are users of this class.
 
 import type { Bundle } from './bundle/bundle.ts';
-import { noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
+import { ignoredLimit, noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
@@ -15,7 +15,7 @@ import type { Systemd } from './execute/systemd.ts';
 import { hookSteps } from './plan/hooks.ts';
 import type { CgroupManager } from './plan/host.ts';
 import type { Plan } from './plan/plan.ts';
-import { removeCgroup } from './plan/undo.ts';
+import { removeCgroup, removeResctrl } from './plan/undo.ts';
 import type { LinuxResources } from './spec/types.ts';
 import { type CgroupRecord, type ContainerRecord, type ContainerState, stateOf, statusOf } from './state/container.ts';
 import { check, type Operation } from './state/lifecycle.ts';
@@ -327,6 +327,7 @@ export class Runtime {
   private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined, plans: Planner): Created {
     try {
       const plan = plans(id, bundle, { ...options, gate }, this.cgroupManager);
+      for (const { from, why } of plan.cgroup?.ignored ?? []) this.options.warn(ignoredLimit(from, why));
       const draft = draftRecord(id, bundle, plan);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
@@ -410,7 +411,10 @@ export class Runtime {
 
   /** Takes away what the record names, and runs the poststop hooks: their failure is only told. */
   private remove(record: ContainerRecord): void {
-    const steps = record.cgroup === undefined ? [] : removeCgroup(record.cgroup.path, record.cgroup.made);
+    const steps = [
+      ...(record.cgroup === undefined ? [] : removeCgroup(record.cgroup.path, record.cgroup.made)),
+      ...removeResctrl(record.resctrl ?? []),
+    ];
     const stuck = runHostSteps(steps);
     if (stuck !== undefined) throw failure({ host: steps, init: [] }, stuck);
     if (record.cgroup?.unit !== undefined) this.systemd?.stopUnit(record.cgroup.unit);

@@ -17,7 +17,13 @@ export function updateCgroup(
   change: LinuxResources,
   setProperties: ((properties: readonly UnitProperty[]) => void) | undefined,
 ): LinuxResources {
-  const hierarchy = readHostFacts({ manager: 'cgroupfs', kernelMounts: false }).cgroup;
+  const hierarchy = readHostFacts({
+    manager: 'cgroupfs',
+    kernelMounts: false,
+    labels: false,
+    resctrlGroup: undefined,
+    delegate: false,
+  }).cgroup;
   if (hierarchy === undefined) throw new TsrunError('update: no cgroup v2 hierarchy is mounted');
   const { resources, properties, apply, restore } = planUpdate(now, change, cgroup, hierarchy);
   try {

@@ -28,6 +28,24 @@ int step_write_file(struct context *context, const struct step_write_file *step)
   return done < 0 ? failed(context, "write", path, done) : 0;
 }
 
+int step_check_usage(struct context *context, const struct step_check_usage *step) {
+  long fd = SYSCALL4(openat, AT_FDCWD, step->path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return 0;
+  char content[32];
+  long length = SYSCALL3(read, fd, content, sizeof content);
+  close_fd((int)fd);
+  uint64_t used = 0;
+  for (long at = 0; at < length && content[at] >= '0' && content[at] <= '9'; at++)
+    used = used * 10 + (uint64_t)(content[at] - '0');
+  return used < step->limit ? 0 : failed(context, "read", step->path, -EBUSY);
+}
+
+int step_change_owner(struct context *context, const struct step_change_owner *step) {
+  long error = SYSCALL5(fchownat, AT_FDCWD, step->path, step->uid, -1, AT_SYMLINK_NOFOLLOW);
+  if (error == -ENOENT && step->optional) return 0;
+  return error < 0 ? failed(context, "fchownat", step->path, error) : 0;
+}
+
 static int open_file(struct context *context, const char *path, const char *name, int flags) {
   char buffer[4200];
   struct text text = text_in(buffer, sizeof buffer);

@@ -112,6 +112,16 @@ int step_run_hook(struct context *where, const struct step_run_hook *step) {
   return run_hook(where, step, step->pid > 0 ? (int)step->pid : (int)SYSCALL0(getpid));
 }
 
+int step_open_hook_output(struct context *where, const struct step_open_hook_output *step) {
+  int out = open_hook_file(where, step->out);
+  if (out < -1) return out;
+  fill_slot(where, SLOT_HOOK_OUT, out);
+  int err = open_hook_file(where, step->err);
+  if (err < -1) return err;
+  fill_slot(where, SLOT_HOOK_ERR, err);
+  return 0;
+}
+
 static struct program receive(struct program_header *header) {
   int error = read_all(context.control, header, sizeof *header);
   if (error < 0) SYSCALL1(exit_group, 1);

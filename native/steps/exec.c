@@ -13,25 +13,26 @@ static void close_between(unsigned first, unsigned last) {
   if (first <= last) SYSCALL3(close_range, first, last, 0);
 }
 
-/* Closes all from `first` on but the two that init still needs. */
-static void close_all_but(unsigned first, int one, int other) {
-  int low = one < other ? one : other, high = one < other ? other : one;
-  if (low >= (int)first) {
-    close_between(first, (unsigned)low - 1);
-    first = (unsigned)low + 1;
-  }
-  if (high >= (int)first) {
-    close_between(first, (unsigned)high - 1);
-    first = (unsigned)high + 1;
+/* Closes all from `first` on but these. */
+static void close_all_but(unsigned first, const int *kept, int count) {
+  for (;;) {
+    int next = -1;
+    for (int i = 0; i < count; i++)
+      if (kept[i] >= (int)first && (next < 0 || kept[i] < next)) next = kept[i];
+    if (next < 0) break;
+    close_between(first, (unsigned)next - 1);
+    first = (unsigned)next + 1;
   }
   close_between(first, ~0u);
 }
 
 int step_close_descriptors(struct context *context, const struct step_close_descriptors *step) {
   context->preserve_fds = step->preserve_fds;
+  int kept[] = {context->control, context->slots[SLOT_GATE], context->slots[SLOT_HOOK_OUT],
+                context->slots[SLOT_HOOK_ERR]};
   for (int slot = 0; slot < SLOT_COUNT; slot++)
-    if (slot != SLOT_GATE) fill_slot(context, slot, -1);
-  close_all_but(FIRST_FD + step->preserve_fds, context->control, context->slots[SLOT_GATE]);
+    if (slot != SLOT_GATE && slot != SLOT_HOOK_OUT && slot != SLOT_HOOK_ERR) fill_slot(context, slot, -1);
+  close_all_but(FIRST_FD + step->preserve_fds, kept, sizeof kept / sizeof *kept);
   return 0;
 }
 
@@ -171,7 +172,7 @@ int step_exec(struct context *context, const struct step_exec *step) {
   }
   /* What execve(2) resolves must not lead through a descriptor of ours (CVE-2024-21626): all but the socket are gone
      before it, and the socket leads nowhere and closes on success. */
-  close_all_but(FIRST_FD + context->preserve_fds, context->control, -1);
+  close_all_but(FIRST_FD + context->preserve_fds, &context->control, 1);
   reset_signals();
   long error = SYSCALL3(execve, context->executable, step->args.list, step->env.list);
   return failed(context, "execve", context->executable, error);

@@ -31,12 +31,26 @@ static int feed(int input, struct state *state) {
   return 1;
 }
 
+/* Where a hook prints to. */
+struct output {
+  int out, err;
+};
+
+int open_hook_file(struct context *context, const char *path) {
+  if (path[0] == 0) return -1;
+  long fd = SYSCALL4(openat, AT_FDCWD, path,
+                     O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0644);
+  if (fd < 0) return failed(context, "openat", path, fd == -EPERM ? -EACCES : fd);
+  SYSCALL3(fcntl, fd, F_SETFL, O_APPEND);
+  return (int)fd;
+}
+
 /* What a child does between clone and exec. Never returns. */
-static void become_hook(const struct step_run_hook *step, int input, int output) {
+static void become_hook(const struct step_run_hook *step, int input, const struct output *output) {
   SYSCALL3(dup3, input, 0, 0);
-  SYSCALL3(dup3, output, 2, 0);
   /* The container's standard output stays the container's: what a hook prints goes where its errors go. */
-  SYSCALL3(dup3, output, 1, 0);
+  SYSCALL3(dup3, output->out, 1, 0);
+  SYSCALL3(dup3, output->err, 2, 0);
   SYSCALL3(close_range, 3, ~0u, 0);
   reset_signals();
   long error = SYSCALL3(execve, step->path, step->args.list, step->env.list);
@@ -98,7 +112,7 @@ static int attend(struct context *context, const struct step_run_hook *step, int
   return result;
 }
 
-int run_hook(struct context *context, const struct step_run_hook *step, int pid) {
+static int run(struct context *context, const struct step_run_hook *step, int pid, struct output files) {
   char number[16];
   struct text digits = text_in(number, sizeof number);
   text_add_number(&digits, pid);
@@ -113,6 +127,7 @@ int run_hook(struct context *context, const struct step_run_hook *step, int pid)
     close_fd(input[1]);
     return error;
   }
+  struct output ends = {files.out >= 0 ? files.out : output[1], files.err >= 0 ? files.err : output[1]};
   /* A hook may end without reading: that is its right, not a SIGPIPE for us. All signals are held meanwhile, so that no
      handler of the engine runs in the child. */
   uint64_t all = ~0ull, before;
@@ -120,7 +135,7 @@ int run_hook(struct context *context, const struct step_run_hook *step, int pid)
   struct clone_args args = {
       .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
   long child = SYSCALL2(clone3, &args, sizeof args);
-  if (child == 0) become_hook(step, input[0], output[1]);
+  if (child == 0) become_hook(step, input[0], &ends);
   close_fd(input[0]);
   close_fd(output[1]);
   int status = 0;
@@ -142,4 +157,20 @@ int run_hook(struct context *context, const struct step_run_hook *step, int pid)
   context->result = status;
   if (error == 0 && status != 0) error = failed(context, "hook", step->path, -ECANCELED);
   return error == -ETIMEDOUT ? failed(context, "hook", step->path, error) : error;
+}
+
+int run_hook(struct context *context, const struct step_run_hook *step, int pid) {
+  struct output files = {open_hook_file(context, step->out), -1};
+  if (files.out < -1) return files.out;
+  files.err = open_hook_file(context, step->err);
+  int error = files.err < -1 ? files.err : 0;
+  if (error == 0) {
+    struct output kept = {context->slots[SLOT_HOOK_OUT], context->slots[SLOT_HOOK_ERR]};
+    error =
+        run(context, step, pid,
+            (struct output){files.out >= 0 ? files.out : kept.out, files.err >= 0 ? files.err : kept.err});
+  }
+  close_fd(files.out);
+  close_fd(files.err);
+  return error;
 }

@@ -2,19 +2,33 @@
 #include "base/syscall.h"
 #include "base/text.h"
 #include "steps/context.h"
+#include "steps/send.h"
 #include <linux/fcntl.h>
 #include <linux/if.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/sched.h>
 #include <linux/sockios.h>
+#include <linux/stat.h>
+
+/* setns(2) refuses the user namespace in which the caller is already. */
+static int is_own_user_namespace(int fd) {
+  struct statx own, other;
+  return SYSCALL5(statx, AT_FDCWD, "/proc/self/ns/user", 0, STATX_INO, &own) == 0 &&
+         SYSCALL5(statx, fd, "", AT_EMPTY_PATH, STATX_INO, &other) == 0 && own.stx_ino == other.stx_ino;
+}
 
 int step_join_namespace(struct context *context, const struct step_join_namespace *step) {
   long fd = SYSCALL4(openat, AT_FDCWD, step->path, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return failed(context, "openat", step->path, fd);
-  /* setns(2) checks the type itself; a file that is no namespace at all fails here with ENOTTY. */
+  /* A file that is no namespace at all fails with ENOTTY; one of another type is told by the type in the result. */
   long answer = SYSCALL3(ioctl, fd, NS_GET_NSTYPE, 0);
-  const char *call = "ioctl";
-  if (answer >= 0) {
+  const char *call = "ioctl(NS_GET_NSTYPE)";
+  if (answer >= 0 && answer != (long)step->type) {
+    context->result = (int32_t)answer;
+    answer = -EINVAL;
+  } else if (answer >= 0 && !(step->type == CLONE_NEWUSER && is_own_user_namespace((int)fd))) {
     call = "setns";
     answer = SYSCALL2(setns, fd, step->type);
   }
@@ -28,13 +42,12 @@ int step_unshare(struct context *context, const struct step_unshare *step) {
 }
 
 int step_become_root(struct context *context, const struct step_become_root *step) {
-  (void)step;
   long error = SYSCALL3(setresgid, 0, 0, 0);
   if (error < 0) return failed(context, "setresgid", "0", error);
   error = SYSCALL3(setresuid, 0, 0, 0);
   if (error < 0) return failed(context, "setresuid", "0", error);
   /* The host's groups mean nothing inside; a map without setgroups (rootless) keeps them, and that is no failure here. */
-  SYSCALL2(setgroups, 0, 0);
+  if (!step->keep_groups) SYSCALL2(setgroups, 0, 0);
   return 0;
 }
 
@@ -50,6 +63,15 @@ int step_join_keyring(struct context *context, const struct step_join_keyring *s
   /* Kernels without keys, and callers whose quota is used up, run containers all the same. */
   if (answer >= 0 || answer == -ENOSYS || answer == -EDQUOT || answer == -EPERM) return 0;
   return failed(context, "keyctl", step->name, answer);
+}
+
+int step_open_network(struct context *context, const struct step_open_network *step) {
+  (void)step;
+  long fd = SYSCALL3(socket, 16 /* AF_NETLINK */, 3 /* SOCK_RAW */ | O_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return failed(context, "socket(NETLINK_ROUTE)", "", fd);
+  int error = send_descriptor(context, SLOT_NETWORK, (int)fd);
+  close_fd((int)fd);
+  return error;
 }
 
 int step_bring_up_loopback(struct context *context, const struct step_bring_up_loopback *step) {

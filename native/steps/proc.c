@@ -26,14 +26,23 @@ int step_open_proc(struct context *context, const struct step_open_proc *step) {
   return 0;
 }
 
-int step_write_sysctl(struct context *context, const struct step_write_sysctl *step) {
-  struct open_how how = {
-      .flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
-      .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-  };
-  long fd = SYSCALL4(openat2, context->slots[SLOT_PROC], step->path, &how, sizeof how);
-  if (fd < 0) return failed(context, "openat2", step->path, fd);
-  long answer = SYSCALL3(write, fd, step->value, strlen(step->value));
+/* Opens a file of the own procfs for writing, and writes a text to it at once. */
+static int write_proc(struct context *context, const char *path, uint64_t resolve, const char *value) {
+  struct open_how how = {.flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW, .resolve = resolve};
+  long fd = SYSCALL4(openat2, context->slots[SLOT_PROC], path, &how, sizeof how);
+  if (fd < 0) return failed(context, "openat2", path, fd);
+  long answer = SYSCALL3(write, fd, value, strlen(value));
   close_fd((int)fd);
-  return answer < 0 ? failed(context, "write", step->path, answer) : 0;
+  return answer < 0 ? failed(context, "write", path, answer) : 0;
+}
+
+#define WITHIN (RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS)
+
+int step_write_sysctl(struct context *context, const struct step_write_sysctl *step) {
+  return write_proc(context, step->path, WITHIN | RESOLVE_NO_SYMLINKS, step->value);
+}
+
+int step_write_label(struct context *context, const struct step_write_label *step) {
+  /* thread-self is a link. */
+  return write_proc(context, step->path, WITHIN, step->label);
 }

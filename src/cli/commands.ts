@@ -298,6 +298,12 @@ export const commands = {
     arguments: [{ name: 'bundle', optional: true }],
     flags: [bundleFlag, { name: 'json', kind: 'bool', doc: 'as JSON' }],
   },
+  features: {
+    summary: 'show what this program implements, as JSON',
+    description: 'The document is that of features.md in the runtime specification; it says nothing of this host.',
+    arguments: [],
+    flags: [],
+  },
   help: {
     aliases: ['h'],
     summary: 'show help, of one command if it is named',

@@ -71,6 +71,8 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./spec.ts')).spec(invocation);
     case 'explain':
       return (await import('./explain.ts')).explain(invocation, context);
+    case 'features':
+      return (await import('./features.ts')).showFeatures();
     case 'help':
       return (await import('./show.ts')).showHelp(invocation);
     case 'version':

@@ -2,7 +2,7 @@
 
 import { findCgroup2, parseOwnCgroup } from '../cgroup/path.ts';
 import { sys, unlessMissing } from '../linux/sys.ts';
-import type { CgroupFacts, CgroupManager, HostFacts } from '../plan/host.ts';
+import type { CgroupFacts, CgroupManager, HostFacts, ResctrlFacts } from '../plan/host.ts';
 
 const FILE_MOST = 4 << 20;
 
@@ -12,6 +12,12 @@ export interface FactsWanted {
   readonly manager: CgroupManager;
   /** True with --no-pivot. */
   readonly kernelMounts: boolean;
+  /** True where the configuration names something for a security module to enforce. */
+  readonly labels: boolean;
+  /** The container's group below resctrl, '' for its root; undefined where nothing is asked of it. */
+  readonly resctrlGroup: string | undefined;
+  /** True where the container is to own its cgroup. */
+  readonly delegate: boolean;
 }
 
 export function readHostFacts(wanted: FactsWanted): HostFacts {
@@ -21,13 +27,16 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     permitted,
     bounding,
     lastCapability,
-    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager),
+    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager, wanted.delegate),
+    appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
+    seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
+    resctrl: wanted.resctrlGroup === undefined ? undefined : readResctrl(wanted.resctrlGroup),
     inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };
 }
 
-function readCgroup(manager: CgroupManager): CgroupFacts | undefined {
+function readCgroup(manager: CgroupManager, delegate: boolean): CgroupFacts | undefined {
   // The usual place first: mountinfo is long on a busy host, and reading it takes the kernel's mount lock.
   let mount: string | undefined = '/sys/fs/cgroup';
   let controllers = read(`${mount}/cgroup.controllers`);
@@ -39,9 +48,22 @@ function readCgroup(manager: CgroupManager): CgroupFacts | undefined {
   return {
     mount,
     own: parseOwnCgroup(read('/proc/self/cgroup') ?? '') ?? '/',
-    controllers: controllers.split(/\s+/).filter((name) => name !== ''),
+    controllers: words(controllers),
+    delegate: delegate ? words(read('/sys/kernel/cgroup/delegate')) : undefined,
     ...(typeof manager === 'object' ? { systemd: manager } : {}),
   };
+}
+
+function readResctrl(group: string): ResctrlFacts | undefined {
+  const mount = '/sys/fs/resctrl';
+  if (read(`${mount}/schemata`) === undefined) return undefined;
+  return { mount, schemata: read(`${mount}${group}/schemata`) };
+}
+
+function words(text: string): string[];
+function words(text: string | undefined): string[] | undefined;
+function words(text: string | undefined): string[] | undefined {
+  return text?.split(/\s+/).filter((name) => name !== '');
 }
 
 /** Mount points of whole procfs and sysfs mounts. Fields as in proc_pid_mountinfo(5). */

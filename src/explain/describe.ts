@@ -17,11 +17,20 @@ import {
 } from '../linux/flags.ts';
 import { namespaceFlags } from '../linux/namespaces.ts';
 import { rlimitNames, rlimits } from '../linux/rlimits.ts';
+import {
+  IOPRIO_CLASS_SHIFT,
+  ioPriorityClasses,
+  memoryPolicyFlags,
+  memoryPolicyModes,
+  personalities,
+  schedulerFlags,
+  schedulerPolicies,
+} from '../linux/scheduling.ts';
 import { propagations } from '../plan/mount-options.ts';
 import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
 import type { UnitStep } from '../plan/unit.ts';
 
-const syncNames = ['user namespace', 'forked', 'hooks', 'ready'];
+const syncNames = ['user namespace', 'forked', 'network', 'hooks', 'ready'];
 const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
 const property = ([name, { value }]: UnitProperty) => `${name}=${wordValue(value)}`;
 const wordValue = (value: Value): string =>
@@ -30,6 +39,7 @@ const wordValue = (value: Value): string =>
     : 'signature' in value
       ? wordValue(value.value)
       : `[${Array.from<Value>(value).map(wordValue).join(' ')}]`;
+const mapText = (map: string) => map.trim().replaceAll('\n', ', ');
 const list = (items: readonly string[]) => (items.length === 0 ? 'none' : items.join(' '));
 
 export function describe(step: Step | UnitStep): string {
@@ -40,6 +50,14 @@ export function describe(step: Step | UnitStep): string {
       return `make directory ${step.path}`;
     case 'writeFile':
       return `write ${JSON.stringify(step.value)} to ${step.path}${step.otherPath === '' ? '' : ` (or ${JSON.stringify(step.otherValue)} to ${step.otherPath})`}`;
+    case 'checkUsage':
+      return `check that ${step.path} is below ${step.limit}`;
+    case 'changeOwner':
+      return `give ${step.path} to uid ${step.uid}`;
+    case 'makeResctrlGroup':
+      return `make resctrl group ${step.path}`;
+    case 'joinResctrlGroup':
+      return `join resctrl group ${step.path}`;
     case 'openCgroup':
       return `open cgroup ${step.path}`;
     case 'attachDeviceFilter':
@@ -53,11 +71,19 @@ export function describe(step: Step | UnitStep): string {
     case 'releaseInit':
       return `let init go on from "${syncNames[step.sync]}"`;
     case 'writeIdMap':
-      return `write ${step.file}: ${step.map.trim().replaceAll('\n', ', ')}`;
+      return `write ${step.file}: ${mapText(step.map)}`;
     case 'setRlimit':
       return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
     case 'setOomScoreAdj':
       return `set oom_score_adj ${step.value}`;
+    case 'moveNetDevice':
+      return `move network device ${step.name} inside${step.newName === step.name ? '' : ` as ${step.newName}`}`;
+    case 'setScheduler':
+      return `set scheduling ${nameOf(schedulerPolicies, step.policy)}${withOptions(namesOf(schedulerFlags, step.flags))}: nice ${step.nice}, priority ${step.priority}, runtime ${step.runtime}, deadline ${step.deadline}, period ${step.period}`;
+    case 'setIoPriority':
+      return `set I/O priority ${nameOf(ioPriorityClasses, step.value >>> IOPRIO_CLASS_SHIFT)} ${step.value & 7}`;
+    case 'setAffinity':
+      return `let ${step.own === 1 ? 'the runtime' : 'it'} run on CPUs ${bitList(step.cpus)}`;
     case 'killCgroup':
       return `kill all processes of ${step.path}`;
     case 'removeDir':
@@ -66,6 +92,8 @@ export function describe(step: Step | UnitStep): string {
       return `remove file ${step.path}`;
     case 'runHook':
       return `run hook ${step.args.join(' ')}`;
+    case 'openHookOutput':
+      return `open for the hooks of init: ${list([step.out, step.err].filter((path) => path !== ''))}`;
     case 'openTree':
       return `clone the mount tree ${step.path}`;
     case 'joinNamespace':
@@ -74,6 +102,12 @@ export function describe(step: Step | UnitStep): string {
       return `enter new namespaces: ${list(namespaceNames(step.namespaces))}`;
     case 'sync':
       return step.wait === 1 ? `stop at "${syncNames[step.sync]}"` : `report "${syncNames[step.sync]}"`;
+    case 'openTimeOffsets':
+      return 'open timens_offsets';
+    case 'enterTimeNamespace':
+      return `enter the new time namespace${step.offsets === '' ? '' : `, offsets ${step.offsets.trim().replaceAll('\n', ', ')}`}`;
+    case 'checkIdMap':
+      return `check ${step.file}: ${mapText(step.map)}`;
     case 'becomeRoot':
       return 'become uid 0, gid 0';
     case 'fork':
@@ -82,6 +116,8 @@ export function describe(step: Step | UnitStep): string {
       return 'start a new session';
     case 'joinKeyring':
       return `join session keyring ${step.name}`;
+    case 'openNetwork':
+      return 'open a routing socket for the host side';
     case 'bringUpLoopback':
       return 'bring up loopback';
     case 'leaveChroot':
@@ -94,6 +130,22 @@ export function describe(step: Step | UnitStep): string {
       return `mount the root file system over ${step.path}`;
     case 'mount':
       return `make ${step.fstype} file system${step.source.startsWith('/') ? ` of ${step.source}` : ''}${withOptions([...attributeNames(step.attributes), ...step.options])}`;
+    case 'legacyMount':
+      return `make ${step.fstype} file system of ${step.source}${withOptions([...attributeNames(step.attributes), step.data])}`;
+    case 'copyUp':
+      return `copy into it what lies at ${step.target}`;
+    case 'labelMount':
+      return `label it ${step.label}`;
+    case 'makeIdMap':
+      return step.path === ''
+        ? `make id mappings: users ${mapText(step.uidMap)}; groups ${mapText(step.gidMap)}`
+        : `take the id mappings of ${step.path}`;
+    case 'mapIds':
+      return `map the ids of ${step.recursive === 1 ? 'its tree' : 'it'}`;
+    case 'keepMount':
+      return `put it aside as number ${step.index}`;
+    case 'takeMount':
+      return `take up number ${step.index}`;
     case 'bind':
       return `clone ${step.recursive === 1 ? 'the mount tree' : 'the mount of'} ${step.source}`;
     case 'setMount':
@@ -136,6 +188,12 @@ export function describe(step: Step | UnitStep): string {
       return 'open a procfs of its own';
     case 'writeSysctl':
       return `write ${JSON.stringify(step.value)} to ${step.path}`;
+    case 'writeLabel':
+      return `write ${JSON.stringify(step.label)} to ${step.path}`;
+    case 'setPersonality':
+      return `set personality ${nameOf(personalities, step.persona)}`;
+    case 'setMemoryPolicy':
+      return `set memory policy ${nameOf(memoryPolicyModes, step.mode)}${withOptions(namesOf(memoryPolicyFlags, step.flags))}${step.nodes.length === 0 ? '' : ` on nodes ${bitList(step.nodes)}`}`;
     case 'closeDescriptors':
       return `close descriptors from ${3 + step.preserveFds} on`;
     case 'useConsole':
@@ -149,7 +207,7 @@ export function describe(step: Step | UnitStep): string {
     case 'dropBounding':
       return `drop capabilities from the bounding set, all but: ${list(capabilitiesOf(Number(step.keep)))}`;
     case 'setIds':
-      return `become uid ${step.uid}, gid ${step.gid}, groups ${list(step.groups.map(String))}, umask ${octal(step.umask)}`;
+      return `become uid ${step.uid}, gid ${step.gid}, groups ${step.keepGroups === 1 ? 'as they are' : list(step.groups.map(String))}, umask ${octal(step.umask)}`;
     case 'setCapabilities':
       return `set capabilities: ${(['effective', 'permitted', 'inheritable', 'ambient'] as const).map((set) => `${set} ${list(capabilitiesOf(Number(step[set])))}`).join('; ')}`;
     case 'findExecutable':
@@ -161,6 +219,26 @@ export function describe(step: Step | UnitStep): string {
     default:
       return step satisfies never;
   }
+}
+
+const nameOf = (table: Readonly<Record<string, number>>, number: number): string =>
+  Object.keys(table).find((name) => table[name] === number) ?? String(number);
+
+const namesOf = (table: Readonly<Record<string, number>>, bits: number): string[] =>
+  Object.keys(table).filter((name) => (bits & (table[name] ?? 0)) !== 0);
+
+/** `0-3,7`; `all` for an empty mask. */
+function bitList(words: readonly number[]): string {
+  const ranges: string[] = [];
+  let first = -1;
+  for (let bit = 0; bit <= words.length * 32; bit++) {
+    const isSet = (((words[bit >>> 5] ?? 0) >>> (bit & 31)) & 1) === 1;
+    if (isSet && first < 0) first = bit;
+    if (isSet || first < 0) continue;
+    ranges.push(first === bit - 1 ? String(first) : `${first}-${bit - 1}`);
+    first = -1;
+  }
+  return words.length === 0 ? 'all' : ranges.join(',');
 }
 
 const namespaceNames = (flags: number): string[] =>

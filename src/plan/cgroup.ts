@@ -1,11 +1,12 @@
 // linux.cgroupsPath and linux.resources: a directory, its limits, its device filter.
 
 import { deviceFilter } from '../cgroup/devices.ts';
-import { type CgroupWrite, cgroupWrites } from '../cgroup/limits.ts';
+import { type CgroupWrite, cgroupWrites, type IgnoredLimit } from '../cgroup/limits.ts';
 import { cgroupPath } from '../cgroup/path.ts';
 import { unitName, unitPath } from '../cgroup/unit.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import type { LinuxResources, Spec } from '../spec/types.ts';
+import { planDelegation } from './delegation.ts';
 import type { CgroupFacts, HostFacts } from './host.ts';
 import type { HostStep } from './steps.gen.ts';
 import { planUnit, type UnitStep } from './unit.ts';
@@ -19,6 +20,8 @@ export interface CgroupPlan {
   readonly before: readonly HostStep[];
   /** Once init needs no more processes. */
   readonly after: readonly HostStep[];
+  /** Limits that cgroup v2 has nothing for, to be told. */
+  readonly ignored: readonly IgnoredLimit[];
 }
 
 export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan | undefined {
@@ -28,7 +31,7 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
     return undefined;
   }
   const from = spec.linux.cgroupsPath === undefined ? '' : '/linux/cgroupsPath';
-  const { writes, controllers } = cgroupWrites(resources, facts.cgroup.controllers);
+  const { writes, controllers, ignored } = cgroupWrites(resources, facts.cgroup.controllers);
   const { path, unit } = place(spec, id, from, facts.cgroup, writes);
   // pids.max 0 forbids the very fork that makes init, so it is written when init stands.
   const late = (write: CgroupWrite) => write.file === 'pids.max';
@@ -38,7 +41,8 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
     unit === undefined
       ? { op: 'openCgroup', path, occupied: 0, from, why: 'init is born inside it, and nobody else may be there' }
       : { op: 'openCgroup', path, occupied: 1, from, why: 'init is born inside it, beside what keeps the unit alive' },
-    ...writes.filter((write) => !late(write)).map((write) => writeStep(path, write)),
+    ...writes.filter((write) => !late(write)).flatMap((write) => writeSteps(path, write)),
+    ...planDelegation(spec, path, facts.cgroup.delegate),
   ];
   if (program.length > 0) {
     before.push({
@@ -48,7 +52,7 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
       why: 'cgroup v2 asks a BPF program which devices may be opened',
     });
   }
-  return { path, unit, before, after: writes.filter(late).map((write) => writeStep(path, write)) };
+  return { path, unit, before, after: writes.filter(late).flatMap((write) => writeSteps(path, write)), ignored };
 }
 
 /** The directory, and the systemd unit that it belongs to where systemd makes it. */
@@ -103,6 +107,20 @@ function ancestors(path: string, mount: string): string[] {
     .filter((name) => name !== '');
   const root = mount === '/' ? '' : mount;
   return names.map((_, index) => `${root}/${names.slice(0, index + 1).join('/')}`);
+}
+
+/** One limit as steps, with the check that it asks for. */
+export function writeSteps(path: string, write: CgroupWrite): HostStep[] {
+  const step = writeStep(path, write);
+  if (write.mustExceed === undefined) return [step];
+  const check: HostStep = {
+    op: 'checkUsage',
+    path: `${path}/${write.mustExceed}`,
+    limit: BigInt(write.value),
+    from: `${write.from.slice(0, write.from.lastIndexOf('/'))}/checkBeforeUpdate`,
+    why: 'a limit below what is in use would end processes at once',
+  };
+  return [check, step];
 }
 
 /** One limit as a step. */

@@ -1,7 +1,8 @@
 // hooks: when each runs is the plan's matter, what it is given is made here.
 
 import type { Hooks, Spec } from '../spec/types.ts';
-import type { RunHook } from './steps.gen.ts';
+import { annotation } from './annotations.ts';
+import type { InitStep, RunHook } from './steps.gen.ts';
 
 export interface HookState {
   readonly spec: Pick<Spec, 'ociVersion' | 'hooks' | 'annotations'>;
@@ -30,7 +31,22 @@ export function hookSteps(state: HookState, kind: keyof Hooks, status: string, p
     pid,
     stateHead: `{"ociVersion":${JSON.stringify(ociVersion)},"id":${JSON.stringify(state.id)},"status":"${status}","pid":`,
     stateTail: `,"bundle":${JSON.stringify(state.bundle)}${annotations === undefined ? '' : `,"annotations":${JSON.stringify(annotations)}`}}`,
+    // Init has the files open already: their paths are the host's, and init may be inside the root by now.
+    out: ofInit.has(kind) ? '' : annotation(annotations, 'run.oci.hooks.stdout'),
+    err: ofInit.has(kind) ? '' : annotation(annotations, 'run.oci.hooks.stderr'),
     from: `/hooks/${kind}/${index}`,
     why: why[kind],
   }));
+}
+
+const ofInit: ReadonlySet<keyof Hooks> = new Set(['createContainer', 'startContainer']);
+
+/** crun's annotations run.oci.hooks.stdout and .stderr, for the hooks that init runs. */
+export function planHookOutput({ hooks, annotations }: Spec): InitStep[] {
+  const out = annotation(annotations, 'run.oci.hooks.stdout');
+  const err = annotation(annotations, 'run.oci.hooks.stderr');
+  const runsHooks = [...ofInit].some((kind) => (hooks?.[kind]?.length ?? 0) > 0);
+  if ((out === '' && err === '') || !runsHooks) return [];
+  const from = `/annotations/run.oci.hooks.${out === '' ? 'stderr' : 'stdout'}`;
+  return [{ op: 'openHookOutput', out, err, from, why: "with the host's rights and paths, while they are there" }];
 }

@@ -8,6 +8,11 @@ export interface HostFacts {
   readonly lastCapability: number;
   /** cgroup v2; undefined where no cgroup2 file system is mounted, or the manager is `disabled`. */
   readonly cgroup: CgroupFacts | undefined;
+  /** Read only where the configuration names a profile or a label: whether the module is there to enforce it. */
+  readonly appArmor: boolean;
+  readonly seLinux: boolean;
+  /** Read only where the configuration has linux.intelRdt; undefined where resctrl is not mounted. */
+  readonly resctrl: ResctrlFacts | undefined;
   /** The runtime's root directory is not the root of a mount: it runs in a chroot(2). */
   readonly inChroot: boolean;
   /** Mount points of full procfs and sysfs mounts; read only where the plan cannot pivot. */
@@ -23,6 +28,8 @@ export interface CgroupFacts {
   readonly controllers: readonly string[];
   /** Set where systemd makes the container's cgroup. */
   readonly systemd?: SystemdFacts;
+  /** Names in /sys/kernel/cgroup/delegate, read only where the container is to own its cgroup. */
+  readonly delegate: readonly string[] | undefined;
 }
 
 export interface SystemdFacts {
@@ -34,3 +41,10 @@ export interface SystemdFacts {
 
 /** Who makes the container's cgroup. */
 export type CgroupManager = 'disabled' | 'cgroupfs' | SystemdFacts;
+
+export interface ResctrlFacts {
+  /** Where it is mounted. */
+  readonly mount: string;
+  /** What the file `schemata` of the container's class of service says; undefined where there is no such class yet. */
+  readonly schemata: string | undefined;
+}

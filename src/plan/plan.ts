@@ -4,12 +4,14 @@
 import type { Spec } from '../spec/types.ts';
 import { planCgroup, type CgroupPlan } from './cgroup.ts';
 import { planDevices } from './devices.ts';
-import { hookSteps, type HookState } from './hooks.ts';
+import { hookSteps, type HookState, planHookOutput } from './hooks.ts';
 import type { HostFacts } from './host.ts';
 import { planMasks } from './masks.ts';
 import { planMounts } from './mounts.ts';
 import { planNamespaces } from './namespaces.ts';
+import { planNetDevices } from './net-devices.ts';
 import { planProcess } from './process.ts';
+import { planResctrl } from './resctrl.ts';
 import { planRootEnter, planRootOpen } from './rootfs.ts';
 import { type HostStep, type InitStep, SYNC_HOOKS, SYNC_READY } from './steps.gen.ts';
 
@@ -32,27 +34,37 @@ export interface Plan {
   readonly host: readonly HostStep[];
   readonly init: readonly InitStep[];
   readonly cgroup: CgroupPlan | undefined;
+  /** Groups of resctrl that end with the container. */
+  readonly resctrl: readonly string[];
 }
 
 export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Plan {
   const state: HookState = { spec, id: request.id, bundle: request.bundle };
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
-  const devices = planDevices(spec, namespaces.newUser);
-  const process = planProcess(spec, request, facts, namespaces.newUser);
+  const resctrl = planResctrl(spec, request.id, facts.resctrl);
+  const devices = planDevices(spec, namespaces.inUser);
+  const mounts = planMounts(spec, request, facts, cgroup?.path, namespaces);
+  const process = planProcess(spec, request, facts, namespaces.inUser);
   const root = planRootOpen(spec, request, namespaces, facts);
+  const netDevices = planNetDevices(spec.linux);
   const createHooks = [
     ...hookSteps(state, 'prestart', 'creating'),
     ...hookSteps(state, 'createRuntime', 'creating'),
   ] satisfies HostStep[];
 
   const init: InitStep[] = [
-    // The root is opened while the host's own rights and paths are at hand: inside a user namespace they are not.
+    ...planHookOutput(spec),
+    // The root and what is bound are opened while the host's own rights and paths are at hand: inside a user namespace
+    // they are not.
     ...root.before,
+    ...namespaces.first,
+    ...mounts.early,
     ...namespaces.enter,
+    ...netDevices.init,
     ...process.session,
     ...root.attach,
-    ...planMounts(spec, request, cgroup?.path, namespaces),
+    ...mounts.steps,
     // /dev is filled after the mounts, because one of them may be /dev itself.
     ...devices,
     ...process.prepare,
@@ -93,7 +105,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     ...process.exec,
   );
 
-  const host: HostStep[] = [...(cgroup?.before ?? [])];
+  const host: HostStep[] = [...(cgroup?.before ?? []), ...resctrl.before];
   if (request.gate !== undefined) {
     host.push({ op: 'openGate', path: request.gate, from: '', why: 'the created container waits here for `start`' });
   }
@@ -105,7 +117,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     from: spec.linux.namespaces === undefined ? '' : '/linux/namespaces',
     why: 'init is born inside the namespaces and the cgroup, so that nothing of it is accounted elsewhere',
   });
-  host.push(...namespaces.host);
+  host.push(...namespaces.host, ...netDevices.host);
   if (createHooks.length > 0) {
     host.push(
       {
@@ -122,7 +134,8 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     { op: 'awaitInit', sync: SYNC_READY, from: '', why: 'init has done all but the last steps' },
     // After init's own work: a limit meant for the program must not stop the work before it.
     ...process.limits,
+    ...resctrl.after,
     ...(cgroup?.after ?? []),
   );
-  return { host, init, cgroup };
+  return { host, init, cgroup, resctrl: resctrl.remove };
 }

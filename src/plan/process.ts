@@ -4,8 +4,11 @@ import { capabilityNumber } from '../linux/capabilities.ts';
 import { rlimits } from '../linux/rlimits.ts';
 import { sysctlPath } from '../spec/sysctl.ts';
 import type { LinuxCapabilities, POSIXRlimit, Process, Spec } from '../spec/types.ts';
+import { keepsGroups } from './annotations.ts';
 import type { HostFacts } from './host.ts';
 import type { PlanRequest } from './plan.ts';
+import { planLabels } from './labels.ts';
+import { planExecutionDomain, planScheduling } from './scheduling.ts';
 import type { HostStep, InitStep, SetRlimit } from './steps.gen.ts';
 
 export interface ProcessPlan {
@@ -68,8 +71,13 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     prepare.push({ op: 'setDomainname', name: spec.domainname, from: '/domainname', why: 'of the new uts namespace' });
   }
   const parameters = Object.entries(spec.linux.sysctl ?? {});
-  if (parameters.length > 0) {
-    prepare.push({ op: 'openProc', from: '/linux/sysctl', why: 'a procfs that nothing of the container can cover' });
+  const labels = planLabels(process, facts);
+  if (parameters.length > 0 || labels.length > 0) {
+    prepare.push({
+      op: 'openProc',
+      from: parameters.length > 0 ? '/linux/sysctl' : (labels[0]?.from ?? ''),
+      why: 'a procfs that nothing of the container can cover',
+    });
     for (const [name, value] of parameters) {
       prepare.push({
         op: 'writeSysctl',
@@ -87,7 +95,8 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   if (process.terminal === true) {
     become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
   }
-  become.push({
+  // Before the descriptor of the own procfs is closed, and after the hooks of createContainer, which are not confined.
+  become.push(...labels, {
     op: 'closeDescriptors',
     preserveFds: request.preserveFds,
     from: '',
@@ -109,6 +118,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     });
   }
   become.push(
+    ...planExecutionDomain(spec.linux),
     { op: 'changeDir', path: cwd, last: 0, from: '/process/cwd', why: 'tried with the rights of the runtime first' },
     ...(inUserNamespace ? [] : ownLimits),
     {
@@ -123,7 +133,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
       gid: user.gid,
       groups: user.additionalGids ?? [],
       umask: user.umask ?? 0o022,
-      keepGroups: 0,
+      keepGroups: keepsGroups(spec.annotations) ? 1 : 0,
       from: '/process/user',
       why: 'capabilities are kept over the change and set right after it',
     },
@@ -157,7 +167,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     },
   ];
 
-  const limits: HostStep[] = inUserNamespace ? rlimitSteps(process, 0) : [];
+  const limits: HostStep[] = [...(inUserNamespace ? rlimitSteps(process, 0) : []), ...planScheduling(process)];
   if (process.oomScoreAdj !== undefined) {
     limits.push({
       op: 'setOomScoreAdj',

@@ -9,6 +9,8 @@ export function undoOf(step: HostStep, plan: Pick<Plan, 'cgroup'>, result: numbe
   switch (step.op) {
     case 'makeDir':
       return result === 1 ? [removeDir(step.path, step.path === plan.cgroup?.path, from)] : [];
+    case 'makeResctrlGroup':
+      return result === 1 ? removeResctrl([step.path]) : [];
     case 'openCgroup':
       return [{ op: 'killCgroup', path: step.path, from, why: 'a process that init left' }];
     case 'openGate':
@@ -26,6 +28,10 @@ export function removeCgroup(path: string, made: readonly string[]): HostStep[] 
     ...[...made].reverse().map((directory) => removeDir(directory, directory === path, from)),
   ];
 }
+
+/** The steps that take groups of resctrl away; tasks that are still in them fall back to the group above. */
+export const removeResctrl = (paths: readonly string[]): HostStep[] =>
+  paths.map((path) => removeDir(path, false, '/linux/intelRdt'));
 
 const removeDir = (path: string, own: boolean, from: string): HostStep => ({
   op: 'removeDir',

@@ -5,7 +5,7 @@ import type { UnitProperty } from '../cgroup/unit.ts';
 import { limitProperties } from '../cgroup/unit-properties.ts';
 import { ConfigError } from '../errors.ts';
 import type { LinuxResources } from '../spec/types.ts';
-import { enableControllers, writeStep } from './cgroup.ts';
+import { enableControllers, writeStep, writeSteps } from './cgroup.ts';
 import type { CgroupFacts } from './host.ts';
 import type { HostStep } from './steps.gen.ts';
 
@@ -46,7 +46,7 @@ export function planUpdate(
     // A container without limits may stand where its controllers were never asked for.
     apply: [
       ...(changed.length === 0 ? [] : enableControllers(cgroup, mount, needed)),
-      ...changed.map((write) => writeStep(cgroup, write)),
+      ...changed.flatMap((write) => writeSteps(cgroup, write)),
     ],
     restore: before.filter(({ file }) => files.includes(file)).map((write) => writeStep(cgroup, write)),
   };

@@ -4,6 +4,18 @@
 import { capabilityNames } from '../linux/capabilities.ts';
 import { rlimitNames } from '../linux/rlimits.ts';
 import {
+  CPU_MOST,
+  ioPriorityClasses,
+  memoryPolicyFlags,
+  memoryPolicyModes,
+  NODE_MOST,
+  personalities,
+  schedulerFlags,
+  schedulerPolicies,
+} from '../linux/scheduling.ts';
+import { seccompActions, seccompArchitectures, seccompFlags, seccompOperators } from '../linux/seccomp.ts';
+import { parseNumberList } from './number-list.ts';
+import {
   BOOLEAN,
   type BooleanSchema,
   CHOICE,
@@ -25,6 +37,7 @@ import {
   isAnything,
   isContainerPath,
   isDeviceAccess,
+  isDeviceName,
   isEnvironmentEntry,
   isFileName,
   isNonEmptyText,
@@ -55,7 +68,17 @@ const absoluteContainerPath: TextSchema = {
   test: isAbsoluteContainerPath,
 };
 const utsName: TextSchema = { kind: TEXT, expected: 'a name of 1 to 64 bytes without NUL', test: isUtsName };
-const fileName: TextSchema = { kind: TEXT, expected: 'a name without "/" that is not "." or ".."', test: isFileName };
+const closID: TextSchema = {
+  kind: TEXT,
+  expected: 'a name without "/" that is not "." or "..", or "/" for the root class',
+  test: (text) => text === '/' || isFileName(text),
+};
+
+const deviceName: TextSchema = {
+  kind: TEXT,
+  expected: 'a name of 1 to 15 bytes without blanks, "/", ":" and "%"',
+  test: isDeviceName,
+};
 
 const boolean: BooleanSchema = { kind: BOOLEAN };
 
@@ -76,6 +99,17 @@ const anyDeviceNumber: IntegerSchema = {
   max: 2 ** 32 - 1,
 };
 const winsize: IntegerSchema = { kind: INTEGER, expected: 'an integer from 0 to 65535', min: 0, max: 65535 };
+
+const cpuList: TextSchema = {
+  kind: TEXT,
+  expected: `a list of CPUs such as 0-3,7, none above ${CPU_MOST}`,
+  test: (list) => parseNumberList(list, CPU_MOST) !== undefined,
+};
+const nodeList: TextSchema = {
+  kind: TEXT,
+  expected: `a list of NUMA nodes such as 0-3,7, none above ${NODE_MOST}`,
+  test: (list) => parseNumberList(list, NODE_MOST) !== undefined,
+};
 
 const texts: ListSchema = { kind: LIST, expected: 'an array of texts', item: text, min: 0 };
 const textMap: MapSchema = { kind: MAP, expected: 'an object of texts', value: text };
@@ -114,27 +148,13 @@ const rlimit: RecordSchema = {
 const scheduler: RecordSchema = {
   kind: RECORD,
   fields: {
-    policy: {
-      kind: CHOICE,
-      words: ['SCHED_OTHER', 'SCHED_FIFO', 'SCHED_RR', 'SCHED_BATCH', 'SCHED_ISO', 'SCHED_IDLE', 'SCHED_DEADLINE'],
-    },
+    policy: { kind: CHOICE, words: Object.keys(schedulerPolicies) },
     nice: { kind: INTEGER, expected: 'an integer from -20 to 19', min: -20, max: 19 },
     priority: { kind: INTEGER, expected: 'an integer from 0 to 99', min: 0, max: 99 },
     flags: {
       kind: LIST,
       expected: 'an array of scheduler flags',
-      item: {
-        kind: CHOICE,
-        words: [
-          'SCHED_FLAG_RESET_ON_FORK',
-          'SCHED_FLAG_RECLAIM',
-          'SCHED_FLAG_DL_OVERRUN',
-          'SCHED_FLAG_KEEP_POLICY',
-          'SCHED_FLAG_KEEP_PARAMS',
-          'SCHED_FLAG_UTIL_CLAMP_MIN',
-          'SCHED_FLAG_UTIL_CLAMP_MAX',
-        ],
-      },
+      item: { kind: CHOICE, words: Object.keys(schedulerFlags) },
       min: 0,
     },
     runtime: uint64,
@@ -178,12 +198,12 @@ const processSchema: RecordSchema = {
     ioPriority: {
       kind: RECORD,
       fields: {
-        class: { kind: CHOICE, words: ['IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'] },
+        class: { kind: CHOICE, words: Object.keys(ioPriorityClasses) },
         priority: { kind: INTEGER, expected: 'an integer from 0 to 7', min: 0, max: 7 },
       },
       required: ['class', 'priority'],
     },
-    execCPUAffinity: { kind: RECORD, fields: { initial: text, final: text }, required: [] },
+    execCPUAffinity: { kind: RECORD, fields: { initial: cpuList, final: cpuList }, required: [] },
   },
   required: ['cwd', 'args', 'user'],
 };
@@ -342,17 +362,7 @@ export const resourcesSchema: RecordSchema = {
 
 const seccompAction: ChoiceSchema = {
   kind: CHOICE,
-  words: [
-    'SCMP_ACT_KILL',
-    'SCMP_ACT_KILL_PROCESS',
-    'SCMP_ACT_KILL_THREAD',
-    'SCMP_ACT_TRAP',
-    'SCMP_ACT_ERRNO',
-    'SCMP_ACT_TRACE',
-    'SCMP_ACT_ALLOW',
-    'SCMP_ACT_LOG',
-    'SCMP_ACT_NOTIFY',
-  ],
+  words: seccompActions,
 };
 
 const seccompArg: RecordSchema = {
@@ -363,15 +373,7 @@ const seccompArg: RecordSchema = {
     valueTwo: uint64,
     op: {
       kind: CHOICE,
-      words: [
-        'SCMP_CMP_NE',
-        'SCMP_CMP_LT',
-        'SCMP_CMP_LE',
-        'SCMP_CMP_EQ',
-        'SCMP_CMP_GE',
-        'SCMP_CMP_GT',
-        'SCMP_CMP_MASKED_EQ',
-      ],
+      words: seccompOperators,
     },
   },
   required: ['index', 'value', 'op'],
@@ -401,31 +403,7 @@ const seccomp: RecordSchema = {
       expected: 'an array of architectures',
       item: {
         kind: CHOICE,
-        words: [
-          'SCMP_ARCH_X86',
-          'SCMP_ARCH_X86_64',
-          'SCMP_ARCH_X32',
-          'SCMP_ARCH_ARM',
-          'SCMP_ARCH_AARCH64',
-          'SCMP_ARCH_MIPS',
-          'SCMP_ARCH_MIPS64',
-          'SCMP_ARCH_MIPS64N32',
-          'SCMP_ARCH_MIPSEL',
-          'SCMP_ARCH_MIPSEL64',
-          'SCMP_ARCH_MIPSEL64N32',
-          'SCMP_ARCH_PPC',
-          'SCMP_ARCH_PPC64',
-          'SCMP_ARCH_PPC64LE',
-          'SCMP_ARCH_S390',
-          'SCMP_ARCH_S390X',
-          'SCMP_ARCH_PARISC',
-          'SCMP_ARCH_PARISC64',
-          'SCMP_ARCH_RISCV64',
-          'SCMP_ARCH_LOONGARCH64',
-          'SCMP_ARCH_M68K',
-          'SCMP_ARCH_SH',
-          'SCMP_ARCH_SHEB',
-        ],
+        words: seccompArchitectures,
       },
       min: 0,
     },
@@ -434,12 +412,7 @@ const seccomp: RecordSchema = {
       expected: 'an array of seccomp flags',
       item: {
         kind: CHOICE,
-        words: [
-          'SECCOMP_FILTER_FLAG_TSYNC',
-          'SECCOMP_FILTER_FLAG_LOG',
-          'SECCOMP_FILTER_FLAG_SPEC_ALLOW',
-          'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV',
-        ],
+        words: seccompFlags,
       },
       min: 0,
     },
@@ -462,23 +435,12 @@ const namespace: RecordSchema = {
 const memoryPolicy: RecordSchema = {
   kind: RECORD,
   fields: {
-    mode: {
-      kind: CHOICE,
-      words: [
-        'MPOL_DEFAULT',
-        'MPOL_BIND',
-        'MPOL_INTERLEAVE',
-        'MPOL_WEIGHTED_INTERLEAVE',
-        'MPOL_PREFERRED',
-        'MPOL_PREFERRED_MANY',
-        'MPOL_LOCAL',
-      ],
-    },
-    nodes: text,
+    mode: { kind: CHOICE, words: Object.keys(memoryPolicyModes) },
+    nodes: nodeList,
     flags: {
       kind: LIST,
       expected: 'an array of memory policy flags',
-      item: { kind: CHOICE, words: ['MPOL_F_NUMA_BALANCING', 'MPOL_F_RELATIVE_NODES', 'MPOL_F_STATIC_NODES'] },
+      item: { kind: CHOICE, words: Object.keys(memoryPolicyFlags) },
       min: 0,
     },
   },
@@ -488,7 +450,7 @@ const memoryPolicy: RecordSchema = {
 const personality: RecordSchema = {
   kind: RECORD,
   fields: {
-    domain: { kind: CHOICE, words: ['LINUX', 'LINUX32'] },
+    domain: { kind: CHOICE, words: Object.keys(personalities) },
     flags: {
       kind: LIST,
       expected: 'an array',
@@ -521,7 +483,7 @@ const linux: RecordSchema = {
     netDevices: {
       kind: MAP,
       expected: 'an object of network devices',
-      value: { kind: RECORD, fields: { name: fileName }, required: [] },
+      value: { kind: RECORD, fields: { name: deviceName }, required: [] },
     },
     seccomp,
     rootfsPropagation: {
@@ -534,7 +496,7 @@ const linux: RecordSchema = {
     mountLabel: text,
     intelRdt: {
       kind: RECORD,
-      fields: { closID: fileName, schemata: texts, l3CacheSchema: text, memBwSchema: text, enableMonitoring: boolean },
+      fields: { closID, schemata: texts, l3CacheSchema: text, memBwSchema: text, enableMonitoring: boolean },
       required: [],
     },
     memoryPolicy,

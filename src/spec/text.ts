@@ -7,6 +7,8 @@ const SLASH = 0x2f;
 const PATH_BYTES = 4095;
 /** __NEW_UTS_LEN: what sethostname(2) and setdomainname(2) accept. */
 const UTS_NAME_BYTES = 64;
+/** IFNAMSIZ without the NUL. */
+const IFNAME_BYTES = 15;
 
 /** All that reaches the kernel is a C string. */
 export function isText(text: string): boolean {
@@ -55,6 +57,11 @@ export function isDeviceAccess(text: string): boolean {
 
 export function isPageSize(text: string): boolean {
   return /^[1-9][0-9]*[KMGT]?B$/.test(text);
+}
+
+/** What the kernel takes for a network device (dev_valid_name), without `%`, for which it would choose a number. */
+export function isDeviceName(text: string): boolean {
+  return !/[\s/:%]/.test(text) && text !== '.' && text !== '..' && isNonEmptyText(text) && fits(text, IFNAME_BYTES);
 }
 
 /** The name of one directory. */

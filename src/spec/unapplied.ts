@@ -16,28 +16,7 @@ export interface Unapplied {
 
 const why = 'not supported yet';
 
-export const unapplied: readonly Unapplied[] = [
-  { at: ['process', 'apparmorProfile'], why },
-  { at: ['process', 'selinuxLabel'], why },
-  { at: ['process', 'scheduler'], why },
-  { at: ['process', 'ioPriority'], why },
-  { at: ['process', 'execCPUAffinity'], why },
-  { at: ['mounts', '*', 'uidMappings'], why },
-  { at: ['mounts', '*', 'gidMappings'], why },
-  { at: ['mounts', '*', 'options', '*'], values: ['idmap', 'ridmap', 'tmpcopyup'], why },
-  { at: ['linux', 'seccomp'], why },
-  { at: ['linux', 'intelRdt'], why },
-  { at: ['linux', 'memoryPolicy'], why },
-  { at: ['linux', 'mountLabel'], why },
-  { at: ['linux', 'netDevices'], why },
-  { at: ['linux', 'personality'], why },
-  { at: ['linux', 'timeOffsets'], why },
-  { at: ['linux', 'namespaces', '*', 'type'], values: ['time'], why },
-  {
-    at: ['linux', 'resources', 'network'],
-    why: 'net_cls and net_prio exist only in cgroup v1, and tsrun knows only cgroup v2',
-  },
-];
+export const unapplied: readonly Unapplied[] = [{ at: ['linux', 'seccomp'], why }];
 
 /**
  * Reports each unapplied field that has a value, and deletes all of them from `config`, so that an empty one counts as

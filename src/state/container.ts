@@ -29,6 +29,8 @@ export interface ContainerRecord {
   readonly cgroup?: CgroupRecord;
   /** The limits now, without device rules: what an update changes one of. */
   readonly resources?: LinuxResources;
+  /** Groups of resctrl that end with the container, innermost first. */
+  readonly resctrl?: readonly string[];
   /** True where the first process's end does not end the others: the pid namespace is not the container's own. */
   readonly sharedPid: boolean;
   /** Init's steps after the gate, for the error of one that fails under `start`, and the index of the first. */

@@ -29,6 +29,7 @@ export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Pla
     ...(spec.hooks === undefined ? {} : { hooks: spec.hooks }),
     ...(plan.cgroup === undefined ? {} : { cgroup: cgroupRecord(plan.cgroup, missingDirectories(plan)) }),
     ...(spec.linux.resources === undefined ? {} : { resources: limitsOf(spec.linux.resources) }),
+    ...(plan.resctrl.length === 0 ? {} : { resctrl: plan.resctrl }),
     sharedPid: pid === undefined || (pid.path ?? '') !== '',
     gateIndex,
     afterGate: plan.init.slice(gateIndex).map(({ op, from }) => ({ op, from })),

@@ -4,6 +4,8 @@ export interface Mount {
   type?: string;
   source?: string;
   options?: string[];
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
 }
 
 export interface Hook {
@@ -18,7 +20,7 @@ export interface Namespace {
   path?: string;
 }
 
-interface IdMapping {
+export interface IdMapping {
   containerID: number;
   hostID: number;
   size: number;
@@ -38,6 +40,7 @@ export interface Config {
   ociVersion: string;
   process: {
     terminal: boolean;
+    consoleSize?: { height: number; width: number };
     user: { uid: number; gid: number; additionalGids?: number[]; umask?: number };
     args: string[];
     env: string[];
@@ -46,6 +49,11 @@ export interface Config {
     rlimits: { type: string; soft: number; hard: number }[];
     noNewPrivileges: boolean;
     oomScoreAdj?: number;
+    scheduler?: Record<string, unknown>;
+    ioPriority?: { class: string; priority: number };
+    execCPUAffinity?: { initial?: string; final?: string };
+    apparmorProfile?: string;
+    selinuxLabel?: string;
   };
   root: { path: string; readonly: boolean };
   hostname: string;
@@ -57,11 +65,17 @@ export interface Config {
     namespaces: Namespace[];
     uidMappings?: IdMapping[];
     gidMappings?: IdMapping[];
+    timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>;
+    mountLabel?: string;
     devices?: Device[];
     cgroupsPath?: string;
     resources?: Record<string, unknown>;
     rootfsPropagation?: string;
     sysctl?: Record<string, string>;
+    personality?: { domain: string; flags?: string[] };
+    memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
+    netDevices?: Record<string, { name?: string }>;
+    intelRdt?: Record<string, unknown>;
     maskedPaths: string[];
     readonlyPaths: string[];
   };

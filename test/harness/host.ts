@@ -8,6 +8,14 @@ export type Requirement =
   | 'user namespaces'
   | 'CAP_SYS_RESOURCE'
   | 'CAP_BPF'
+  | 'AppArmor'
+  | 'no AppArmor'
+  | 'SELinux'
+  | 'no SELinux'
+  | 'resctrl'
+  | 'no resctrl'
+  | 'realtime scheduling'
+  | 'deadline scheduling'
   | `controller:${string}`
   | `program:${string}`
   | `module:${string}`
@@ -38,6 +46,21 @@ function kernelIsAtLeast(wanted: string): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
+function hasAppArmor(): boolean {
+  const file = '/sys/module/apparmor/parameters/enabled';
+  return existsSync(file) && readFileSync(file, 'utf8').startsWith('Y');
+}
+
+const deadline = [
+  '--deadline',
+  '--sched-runtime',
+  '1000000',
+  '--sched-deadline',
+  '10000000',
+  '--sched-period',
+  '20000000',
+];
+
 const answers = new Map<Requirement, string | undefined>();
 
 // undefined = the host has it.
@@ -61,6 +84,26 @@ function ask(requirement: Requirement): string | undefined {
       return controllers().includes(name)
         ? undefined
         : `needs the cgroup v2 controller ${name}, the host has: ${controllers().join(' ') || 'none'}`;
+    case 'AppArmor':
+      return hasAppArmor() ? undefined : 'needs a kernel with AppArmor';
+    case 'no AppArmor':
+      return hasAppArmor() ? 'needs a kernel without AppArmor' : undefined;
+    case 'SELinux':
+      return existsSync('/sys/fs/selinux/enforce') ? undefined : 'needs a kernel with SELinux';
+    case 'no SELinux':
+      return existsSync('/sys/fs/selinux/enforce') ? 'needs a kernel without SELinux' : undefined;
+    case 'resctrl':
+      return existsSync('/sys/fs/resctrl/schemata')
+        ? undefined
+        : 'needs a CPU with resource control, and resctrl mounted';
+    case 'no resctrl':
+      return existsSync('/sys/fs/resctrl/schemata') ? 'needs a host without resctrl' : undefined;
+    case 'realtime scheduling':
+      return spawnSync('chrt', ['--rr', '1', 'true']).status === 0 ? undefined : 'needs a right to realtime scheduling';
+    case 'deadline scheduling':
+      return spawnSync('chrt', [...deadline, '0', 'true']).status === 0
+        ? undefined
+        : 'needs a right to deadline scheduling';
     case 'program':
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
     case 'module':

@@ -5,6 +5,7 @@ export * from './config.ts';
 export { Container, container, inside, type Result, type State, scratch, stateRoot } from './container.ts';
 export { hugePages, nullDisk, swapInMemory } from './devices.ts';
 export * from './facts.ts';
+export { holder, userHolder } from './holder.ts';
 export { controllers } from './host.ts';
 export { cgroupsOf, processesOf } from './leaks.ts';
 export { probe } from './rootfs.ts';

@@ -1,5 +1,6 @@
 // linux.cgroupsPath and linux.resources: where the container is counted, what it is limited to, and that it goes away.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import {
@@ -12,10 +13,12 @@ import {
   container,
   controllers,
   expect,
+  namespaces,
   processesOf,
   quietly,
   test,
   until,
+  withoutMount,
 } from '../harness/index.ts';
 
 const all = capabilities('CAP_MKNOD', 'CAP_SYS_ADMIN');
@@ -105,6 +108,7 @@ test('cgroup.kill ends the container from outside', { needs: ['kernel:5.14'] }, 
   await box.reaches('stopped');
 });
 
+// Proves: linux.resources.hugepageLimits[].pageSize, linux.resources.hugepageLimits[].limit
 test('hugepageLimits are written', { needs: ['controller:hugetlb'] }, (t) => {
   const sizes = readdirSync('/sys/kernel/mm/hugepages');
   expect(sizes).toContain('hugepages-2048kB');
@@ -112,6 +116,7 @@ test('hugepageLimits are written', { needs: ['controller:hugetlb'] }, (t) => {
   expect(readFileSync(join(cgroupOf(box), 'hugetlb.2MB.max'), 'utf8').trim()).toBe('8388608');
 });
 
+// Proves: linux.resources.unified
 test('unified keys are written as they are', { needs: ['controller:hugetlb'] }, (t) => {
   const box = limited(t, { unified: { 'hugetlb.1GB.max': '2147483648' } }).created('sleep', '100');
   expect(readFileSync(join(cgroupOf(box), 'hugetlb.1GB.max'), 'utf8').trim()).toBe('2147483648');
@@ -143,10 +148,15 @@ const limits = [
   ['cpu', { cpu: { quota: 50_000, period: 200_000 } }, 'cpu.max', '50000 200000'],
   ['cpu', { cpu: { shares: 1024 } }, 'cpu.weight', /^(39|100)$/],
   ['cpu', { cpu: { idle: 1 } }, 'cpu.idle', '1'],
+  ['cpu', { cpu: { quota: 50_000, burst: 20_000 } }, 'cpu.max.burst', '20000'],
+  ['pids', { pids: { limit: 0 } }, 'pids.max', '0'],
+  ['memory', { unified: { 'memory.high': '33554432' }, memory: { limit: 67_108_864 } }, 'memory.high', '33554432'],
+  ['memory', { unified: { 'memory.max': '33554432' }, memory: { limit: 67_108_864 } }, 'memory.max', '33554432'],
   ['cpuset', { cpu: { cpus: '0', mems: '0' } }, 'cpuset.cpus', '0'],
   ['io', { blockIO: { weight: 500 } }, 'io.weight', /^default \d+$/],
 ] as const;
 
+// Proves: linux.resources.memory.limit, linux.resources.memory.reservation, linux.resources.memory.swap, linux.resources.pids.limit, linux.resources.cpu.quota, linux.resources.cpu.period, linux.resources.cpu.shares, linux.resources.cpu.idle, linux.resources.cpu.burst, linux.resources.cpu.cpus, linux.resources.cpu.mems, linux.resources.blockIO.weight
 for (const [controller, resources, file, value] of limits) {
   test(`${JSON.stringify(resources)} arrives in ${file}`, { needs: [`controller:${controller}`] }, (t) => {
     const box = limited(t, resources).created('sleep', '100');
@@ -166,6 +176,147 @@ for (const [controller, resources, file, value] of limits) {
       expect(box.leaks()).toEqual([]);
     });
   }
+}
+
+test('linux.resources.memory.checkBeforeUpdate: less than what is in use is refused', {
+  needs: ['controller:memory'],
+  only: ['tsrun'],
+}, (t) => {
+  const box = limited(t, { memory: { limit: 4096, checkBeforeUpdate: true } });
+  const dir = join(root, `used-${box.id}`);
+  mkdirSync(dir);
+  t.onTestFinished(() => quietly(() => rmdirSync(dir)));
+  // What a process of this cgroup read stays charged to it after its end.
+  spawnSync('sh', ['-c', `echo $$ > ${dir}/cgroup.procs; head -c 20000000 /bin/busybox > ${box.path('file')}`]);
+  box.config.linux.cgroupsPath = `/used-${box.id}`;
+  expect(box.run('true')).toMatchObject({ code: 1, err: expect.stringContaining('checkBeforeUpdate') as string });
+});
+
+// Proves: linux.resources.memory.swappiness, linux.resources.memory.disableOOMKiller, linux.resources.memory.useHierarchy, linux.resources.blockIO.leafWeight, linux.resources.blockIO.weightDevice[].leafWeight
+test('linux.resources.memory.kernel, linux.resources.memory.kernelTCP: have no effect, and that is told', {
+  only: ['tsrun'],
+}, (t) => {
+  const box = limited(t, {
+    memory: { kernel: 1e6, kernelTCP: 1e6, swappiness: 3, disableOOMKiller: true, useHierarchy: true },
+    blockIO: { leafWeight: 100, weightDevice: [{ major: 8, minor: 0, leafWeight: 100 }] },
+  });
+  box.prepare(['true']);
+  const log = box.path('log');
+  const result = box.call('--log', [log, '--log-level', 'warning', 'run', '--bundle', box.bundle, box.id]);
+  expect(result).toMatchObject({ code: 0 });
+  const told = readFileSync(log, 'utf8');
+  for (const field of ['kernel', 'kernelTCP', 'swappiness', 'disableOOMKiller'])
+    expect(told).toContain(`/linux/resources/memory/${field} in config.json has no effect`);
+  for (const field of ['leafWeight', 'weightDevice/0/leafWeight'])
+    expect(told).toContain(`/linux/resources/blockIO/${field} in config.json has no effect`);
+  expect(result.out).toBe('');
+});
+
+// Any disk will do: nothing is read from it.
+const disk = () => {
+  const name = readdirSync('/sys/block')[0] ?? '';
+  const [major, minor] = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim().split(':').map(Number);
+  return { major, minor };
+};
+
+// Proves: linux.resources.blockIO.throttleReadBpsDevice[].*, linux.resources.blockIO.throttleWriteBpsDevice[].*, linux.resources.blockIO.throttleReadIOPSDevice[].*, linux.resources.blockIO.throttleWriteIOPSDevice[].*
+test('the four throttles of a device arrive in io.max', { needs: ['controller:io'] }, (t) => {
+  const at = (rate: number) => [{ ...disk(), rate }];
+  const box = limited(t, {
+    blockIO: {
+      throttleReadBpsDevice: at(1048576),
+      throttleWriteBpsDevice: at(2097152),
+      throttleReadIOPSDevice: at(300),
+      throttleWriteIOPSDevice: at(400),
+    },
+  }).created('sleep', '100');
+  const { major, minor } = disk();
+  const found = readFileSync(join(cgroupOf(box), 'io.max'), 'utf8').trim();
+  expect(found).toBe(`${major}:${minor} rbps=1048576 wbps=2097152 riops=300 wiops=400`);
+});
+
+// Proves: linux.resources.blockIO.weightDevice[].major, linux.resources.blockIO.weightDevice[].minor, linux.resources.blockIO.weightDevice[].weight
+test('the weight of a device arrives in the file of the scheduler that is there', { needs: ['controller:io'] }, (t) => {
+  const { major, minor } = disk();
+  const box = limited(t, { blockIO: { weightDevice: [{ major, minor, weight: 500 }] } }).created('sleep', '100');
+  const files = ['io.bfq.weight', 'io.weight'].map((file) => join(cgroupOf(box), file)).filter(existsSync);
+  expect(readFileSync(files[0] ?? '', 'utf8')).toMatch(new RegExp(`^${major}:${minor} (500|4950)$`, 'm'));
+});
+
+// Proves: linux.resources.rdma{}.hcaHandles, linux.resources.rdma{}.hcaObjects
+test('limits of an RDMA device that is not there are a clear error', {
+  needs: ['controller:rdma'],
+  only: ['tsrun'],
+}, (t) => {
+  const { code, err } = limited(t, { rdma: { nope_0: { hcaHandles: 3, hcaObjects: 4 } } }).run('true');
+  expect(code).toBe(1);
+  expect(err).toMatch(/rdma\.max.*\/linux\/resources\/rdma\/nope_0/);
+});
+
+// Proves: linux.resources.network.classID, linux.resources.network.priorities[].name, linux.resources.network.priorities[].priority, linux.resources.cpu.realtimeRuntime, linux.resources.cpu.realtimePeriod
+for (const [name, resources] of [
+  ['linux.resources.network.classID: is refused', { network: { classID: 5 } }],
+  [
+    'linux.resources.network.priorities[].name, linux.resources.network.priorities[].priority: are refused',
+    { network: { priorities: [{ name: 'eth0', priority: 5 }] } },
+  ],
+  ['linux.resources.cpu.realtimeRuntime: is refused', { cpu: { realtimeRuntime: 5 } }],
+  ['linux.resources.cpu.realtimePeriod: is refused', { cpu: { realtimePeriod: 5 } }],
+] as const) {
+  test(`${name}, since cgroup v2 has nothing for it`, { only: ['tsrun'] }, (t) => {
+    const { code, err } = limited(t, resources).run('true');
+    expect(code).toBe(1);
+    expect(err).toContain(`/linux/resources/${Object.keys(resources)[0]}/`);
+    expect(err).toContain('only cgroup v1');
+  });
+}
+
+const owned = (path: string) => {
+  const uid = (file: string) => statSync(join(path, file)).uid;
+  return [uid(''), uid('cgroup.procs'), uid('cgroup.subtree_control'), uid('cgroup.threads'), uid('cgroup.freeze')];
+};
+const writableCgroup = withoutMount('/sys/fs/cgroup').concat({
+  destination: '/sys/fs/cgroup',
+  type: 'cgroup',
+  source: 'cgroup',
+  options: ['nosuid', 'noexec', 'nodev', 'rw'],
+});
+
+test('linux.cgroupsPath: the user of a container that may write to its cgroup owns it', {
+  except: {
+    runc: 'runc 1.1 gives it away under systemd only',
+    crun: "Debian 12's crun gives it to the root of a user namespace only",
+  },
+}, (t) => {
+  const box = container(t, { mounts: writableCgroup, process: { user: { uid: 1000, gid: 1000 } } }).created(
+    'sleep',
+    '9',
+  );
+  expect(owned(cgroupOf(box))).toEqual([1000, 1000, 1000, 1000, 0]);
+});
+
+test('linux.cgroupsPath: in a user namespace the owner is who the user is on the host', {
+  needs: ['user namespaces'],
+  except: { runc: 'runc 1.1 gives it away under systemd only' },
+}, (t) => {
+  const mappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  const namespaces = ['pid', 'network', 'ipc', 'uts', 'mount', 'user', 'cgroup'].map((type) => ({ type }));
+  const linux = { namespaces, uidMappings: mappings, gidMappings: mappings };
+  const box = container(t, { linux, mounts: writableCgroup }, { owner: 100000 });
+  const script = 'mkdir /sys/fs/cgroup/below && echo 1 > /sys/fs/cgroup/below/cgroup.procs && cat /proc/self/cgroup';
+  expect(box.run('sh', '-c', script)).toMatchObject({ code: 0, err: '' });
+  box.created('sleep', '9');
+  expect(owned(cgroupOf(box))).toEqual([100000, 100000, 100000, 100000, 0]);
+});
+
+for (const [name, changes] of [
+  ['a read-only mount', {}],
+  ['the cgroup namespace of the host', { ...namespaces({ without: ['cgroup'] }), mounts: writableCgroup }],
+] as const) {
+  test(`linux.cgroupsPath: with ${name} the cgroup stays that of the host's root`, (t) => {
+    const box = container(t, { ...changes, process: { user: { uid: 1000, gid: 1000 } } }).created('sleep', '9');
+    expect(owned(cgroupOf(box))).toEqual([0, 0, 0, 0, 0]);
+  });
 }
 
 const denyAll = { allow: false, access: 'rwm' };
@@ -215,6 +366,7 @@ const devices = [
   ],
 ] as const;
 
+// Proves: linux.resources.devices[].*
 for (const [name, rules, probed, answer] of devices) {
   const hole = name.startsWith('a later') ? { runc: 'runc 1.1 refuses a hole in a wildcard' } : {};
   test(`devices: ${name}`, { ...crunNeeds, except: { ...crunNeeds.except, ...hole } }, (t) => {

@@ -37,6 +37,7 @@ function log(box: Container): string[] {
   return existsSync(box.path('log')) ? readFileSync(box.path('log'), 'utf8').trim().split('\n') : [];
 }
 
+// Proves: hooks.prestart[].path, hooks.createRuntime[].path, hooks.createContainer[].path, hooks.poststart[].path, hooks.poststop[].path
 test('the hooks of the host run in the order of the specification', {
   except: { runc: 'runc 1.1 runs poststart before the program starts' },
 }, async (t) => {
@@ -52,6 +53,7 @@ test('the hooks of the host run in the order of the specification', {
   expect(log(box)).toEqual([...onHost]);
 });
 
+// Proves: hooks.startContainer[].path, hooks.startContainer[].args
 test('startContainer runs in the container, after create and before the program', (t) => {
   const box = container(t);
   addHook(box, 'startContainer', {
@@ -134,6 +136,7 @@ test("createContainer runs in the container's mount namespace, before pivot_root
   expect(log(box)[1]).toBe('1');
 });
 
+// Proves: hooks.prestart[].args, hooks.prestart[].env, hooks.createRuntime[].args, hooks.createRuntime[].env, hooks.createContainer[].args, hooks.createContainer[].env, hooks.startContainer[].args, hooks.startContainer[].env, hooks.poststart[].args, hooks.poststart[].env, hooks.poststop[].args, hooks.poststop[].env
 test('a hook has exactly the args and the env of the config', (t) => {
   const box = container(t);
   hook(box, 'createRuntime', 'echo "$0|$1|$2" >> $log; env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= >> $log', {
@@ -226,6 +229,7 @@ test('poststop that fails does not keep the container from being deleted', {
   expect(log(box)).toEqual(['one', 'two']);
 });
 
+// Proves: hooks.prestart[].timeout, hooks.createRuntime[].timeout, hooks.createContainer[].timeout, hooks.startContainer[].timeout, hooks.poststart[].timeout, hooks.poststop[].timeout
 test('a hook that takes longer than its timeout is killed and fails', { timeout: 15_000 }, (t) => {
   const box = container(t);
   // exec: the shell's child would live on after the shell is killed.

@@ -91,6 +91,7 @@ const perMount = [
   ],
 ] as const;
 
+// Proves: mounts[].options
 for (const [options, expected] of perMount) {
   const taken = options.length === 2 ? { crun: 'it lets the stricter option win, whatever the order' } : {};
   const unknown = options[0] === 'defaults' ? { runc: 'runc 1.1 takes it for mount data' } : {};

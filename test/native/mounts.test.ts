@@ -20,6 +20,7 @@ function bind(source: string, destination: string, ...options: string[]): Mount 
   return { destination, type: 'bind', source, options: ['bind', ...options] };
 }
 
+// Proves: mounts[].destination, mounts[].type
 for (const { destination, type = '' } of baseMounts) {
   const kind = type === 'cgroup' ? 'cgroup2' : type;
   test(`${destination} is a ${kind}`, (t) => {
@@ -79,6 +80,7 @@ test('a missing mount point is created, with its parents', (t) => {
   expect(readdirSync(join(box.rootfs, 'a/b/c'))).toEqual([]);
 });
 
+// Proves: mounts[].source
 test('a directory is bound where nothing was', (t) => {
   const box = container(t);
   mkdirSync(box.path('shared'));

@@ -1,8 +1,16 @@
 // linux.namespaces: new ones differ from the host's, joined ones are those of the path, the rest is the caller's.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import type { TestContext } from 'vitest';
-import { baseNamespaces, capabilities, container, expect, inside, namespaces, test, until } from '../harness/index.ts';
+import {
+  baseNamespaces,
+  capabilities,
+  container,
+  expect,
+  holder,
+  inside,
+  namespaces,
+  test,
+  until,
+} from '../harness/index.ts';
 
 const files: Record<string, string> = {
   pid: 'pid',
@@ -14,18 +22,7 @@ const files: Record<string, string> = {
 };
 const hostNamespace = (type: string) => readlinkSync(`/proc/self/ns/${files[type]}`);
 
-// A process that holds new namespaces for a container to join.
-async function holder(t: TestContext, ...flags: string[]): Promise<ChildProcess & { pid: number }> {
-  const child = spawn('unshare', [...flags, 'sh', '-c', 'echo ready; exec sleep 1000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.onTestFinished(() => void child.kill('SIGKILL'));
-  let said = '';
-  child.stdout.on('data', (data) => (said += data));
-  await until('the namespaces are there', () => said.includes('ready'));
-  return child as ChildProcess & { pid: number };
-}
-
+// Proves: linux.namespaces[].type
 for (const { type } of baseNamespaces) {
   test(`a new ${type} namespace differs from the host's`, (t) => {
     const link = inside(t, {}, 'readlink', `/proc/self/ns/${files[type]}`).trim();
@@ -49,6 +46,7 @@ test("without a uts namespace and a hostname the host name is the host's", (t) =
   expect(inside(t, changes, 'readlink', '/proc/self/ns/uts').trim()).toBe(hostNamespace('uts'));
 });
 
+// Proves: linux.namespaces[].path
 for (const [type, flag] of [
   ['network', '--net'],
   ['ipc', '--ipc'],

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from '
 import { join } from 'node:path';
 import { container, expect, facts, inside, probe, stateRoot, test } from '../harness/index.ts';
 
+// Proves: process.args
 test('args reach the program as they are', (t) => {
   const args = ['', ' ', 'a b', '"', "'", '$HOME', '\\', 'ümlaut', '-x', '\n'];
   expect(inside(t, {}, 'printf', '[%s]', ...args)).toBe(args.map((arg) => `[${arg}]`).join(''));
@@ -77,6 +78,7 @@ test('a program of an unknown format fails as an exec format error', (t) => {
   expect(result.err).toMatch(/exec format error/i);
 });
 
+// Proves: process.env
 test('env is exactly what the config says, plus HOME', (t) => {
   const env = ['PATH=/bin', 'A=1', 'B=two words', 'EMPTY=', 'EQ=a=b'];
   const lines = inside(t, { process: { env } }, 'env').trim().split('\n');
@@ -98,6 +100,7 @@ test('a HOME in env is left alone', (t) => {
   expect(inside(t, { process: { env: ['PATH=/bin', 'HOME=/tmp'] } }, 'sh', '-c', 'echo $HOME')).toBe('/tmp\n');
 });
 
+// Proves: process.cwd
 test('cwd is where the program starts', (t) => {
   expect(inside(t, { process: { cwd: '/tmp' } }, 'pwd')).toBe('/tmp\n');
 });

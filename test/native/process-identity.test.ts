@@ -20,6 +20,7 @@ function capsInside(t: Parameters<typeof inside>[0], changes: Parameters<typeof 
   return Object.fromEntries(sets.map((set) => [set, capabilitySet(masks[set])]));
 }
 
+// Proves: process.user.uid, process.user.gid, process.user.additionalGids
 test('uid, gid and additional groups are those of the config', (t) => {
   const user = { uid: 1234, gid: 5678, additionalGids: [10, 20, 30] };
   expect(facts(inside(t, { process: { user } }, 'probe', 'ids'))).toEqual({
@@ -36,6 +37,7 @@ test('the groups of the caller are dropped', (t) => {
   expect(facts(result.out)['groups']).toMatch(/^(groups)?$/);
 });
 
+// Proves: process.user.umask
 for (const umask of [0o000, 0o027, 0o077]) {
   test(`umask ${umask.toString(8).padStart(3, '0')} is set`, (t) => {
     expect(facts(inside(t, { process: { user: { umask } } }, 'probe', 'process'))['umask']).toBe(umask.toString(8));
@@ -56,6 +58,7 @@ test('bounding, effective and permitted are exactly the configured sets, the oth
   expect(capsInside(t, { process: { capabilities: capabilities(...some) } })).toEqual(expected);
 });
 
+// Proves: process.capabilities.bounding, process.capabilities.effective, process.capabilities.inheritable, process.capabilities.permitted, process.capabilities.ambient
 test('the five sets are kept apart', (t) => {
   const wanted = {
     bounding: ['CAP_CHOWN', 'CAP_KILL', 'CAP_NET_RAW', 'CAP_SETUID'],
@@ -121,6 +124,7 @@ test('all that the kernel knows by number is known by name here', () => {
   expect(capabilityNames).toHaveLength(Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1);
 });
 
+// Proves: process.rlimits[].type, process.rlimits[].hard, process.rlimits[].soft
 test('rlimits are set, soft and hard', (t) => {
   const rlimits = [
     { type: 'RLIMIT_NOFILE', soft: 100, hard: 200 },
@@ -149,6 +153,7 @@ test('an rlimit of an unknown type is refused', (t) => {
   expect(result.err).toContain('RLIMIT_NOPE');
 });
 
+// Proves: process.noNewPrivileges
 for (const noNewPrivileges of [true, false]) {
   test(`noNewPrivileges ${noNewPrivileges} is what the kernel says`, (t) => {
     expect(facts(inside(t, { process: { noNewPrivileges } }, 'probe', 'process'))['nnp']).toBe(
@@ -157,6 +162,7 @@ for (const noNewPrivileges of [true, false]) {
   });
 }
 
+// Proves: process.oomScoreAdj
 test('oomScoreAdj is set', (t) => {
   expect(inside(t, { process: { oomScoreAdj: 321 } }, 'cat', '/proc/self/oom_score_adj')).toBe('321\n');
 });
@@ -170,12 +176,14 @@ test('without oomScoreAdj it stays that of the caller', (t) => {
   expect(result.out).toBe('111\n');
 });
 
+// Proves: hostname
 test('hostname is set inside and unchanged outside', (t) => {
   const before = hostname();
   expect(facts(inside(t, { hostname: 'other-name' }, 'probe', 'process'))['hostname']).toBe('other-name');
   expect(hostname()).toBe(before);
 });
 
+// Proves: domainname
 test('domainname is set', { except: { runc: 'runc 1.1 does not know it' } }, (t) => {
   expect(facts(inside(t, { domainname: 'example.org' }, 'probe', 'process'))['domainname']).toBe('example.org');
 });
@@ -208,6 +216,7 @@ const sysctls = [
   ['net.ipv4.ip_forward', '1', '/proc/sys/net/ipv4/ip_forward'],
 ] as const;
 
+// Proves: linux.sysctl
 for (const [name, value, file] of sysctls) {
   test(`sysctl ${name} is set inside`, (t) => {
     expect(inside(t, { linux: { sysctl: { [name]: value } } }, 'cat', file).trim()).toBe(value);

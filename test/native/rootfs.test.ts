@@ -10,6 +10,7 @@ test('the root is the rootfs of the bundle', (t) => {
   expect(box.run('ls', '/').out.split('\n')).toContain('marker');
 });
 
+// Proves: root.path
 test('root.path may be absolute', (t) => {
   const box = container(t);
   renameSync(box.rootfs, box.path('elsewhere'));
@@ -33,6 +34,7 @@ test('the root is writable unless the config says otherwise', (t) => {
   expect(inside(t, {}, 'probe', 'create', '/new')).toBe('/new ok\n');
 });
 
+// Proves: root.readonly
 test('root.readonly makes the root read-only, and what is mounted on it not', (t) => {
   const out = inside(
     t,
@@ -77,6 +79,7 @@ const propagations = [
   ['rshared', true],
 ] as const;
 
+// Proves: linux.rootfsPropagation
 for (const [rootfsPropagation, shared] of propagations) {
   test(`rootfsPropagation ${rootfsPropagation} leaves the root ${shared ? 'shared' : 'not shared'}`, {
     except: shared ? { runc: 'runc 1.1 makes the parent shared, not the root' } : {},
@@ -114,6 +117,7 @@ test('a root that is a symlink is refused', { except: { crun: 'it follows it' } 
   rmSync(box.rootfs);
 });
 
+// Proves: linux.maskedPaths
 test('maskedPaths: a masked file reads as empty and takes no writing', (t) => {
   const box = container(t, { linux: { maskedPaths: ['/etc/secret'] } });
   writeFileSync(join(box.rootfs, 'etc/secret'), 'secret');
@@ -151,6 +155,7 @@ test('maskedPaths: what proc hides by default cannot be read', (t) => {
   expect(out).toMatch(/^(\/proc\/\w+ (c \d+ 0:0 1:3|ENOENT)\n){3}$/);
 });
 
+// Proves: linux.readonlyPaths
 test('readonlyPaths: a file and a directory can be read and not written', (t) => {
   const box = container(t, { linux: { readonlyPaths: ['/etc/fixed', '/fixed'] } });
   writeFileSync(join(box.rootfs, 'etc/fixed'), 'text\n');
@@ -183,6 +188,7 @@ test('readonlyPaths: a read-only path keeps nosuid, nodev and noexec of what is 
   expect(out).toMatch(/ ro nosuid nodev noexec/);
 });
 
+// Proves: process.terminal
 test('terminal: the program has a terminal, /dev/console is it, and nothing is left', {
   needs: ['program:script'],
 }, (t) => {

@@ -31,6 +31,7 @@ function mapped(t: TestContext, changes: Changes = {}, owner = HOST_ROOT): Conta
   );
 }
 
+// Proves: linux.uidMappings[].*, linux.gidMappings[].*
 test('uid_map and gid_map are as configured', needs, (t) => {
   const lines = mapped(t).run('cat', '/proc/self/uid_map', '/proc/self/gid_map').out.trim().split('\n');
   expect(lines.map((line) => line.trim().split(/\s+/))).toEqual([

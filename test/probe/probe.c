@@ -10,11 +10,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -155,6 +157,38 @@ static int show_process(char **args) {
          (unsigned)prctl(PR_GET_SECUREBITS), isatty(0));
   printf("hostname %s\ndomainname %s\n", names.nodename, names.domainname);
   printf("keyring %s\n", keyring < 0 ? strerrorname_np(errno) : strrchr(label, ';') + 1);
+  return 0;
+}
+
+static int show_scheduling(char **args) {
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+    uint32_t least, most;
+  } attributes = {0};
+  unsigned long nodes[16] = {0};
+  int mode = -1;
+  cpu_set_t cpus;
+  long io = syscall(SYS_ioprio_get, 1, 0);
+
+  (void)args;
+  syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0);
+  printf("policy %u\nflags %llx\nnice %d\npriority %u\n", attributes.policy,
+         (unsigned long long)attributes.flags, attributes.nice, attributes.priority);
+  printf("deadline %llu %llu %llu\n", (unsigned long long)attributes.runtime,
+         (unsigned long long)attributes.deadline, (unsigned long long)attributes.period);
+  printf("ioprio %ld %ld\n", io >> 13, io & 7);
+  printf("personality %x\n", (unsigned)personality(0xffffffff));
+  if (syscall(SYS_get_mempolicy, &mode, nodes, sizeof nodes * 8, 0, 0) < 0)
+    answer("mempolicy", -1);
+  else
+    printf("mempolicy %x %lx\n", mode, nodes[0]);
+  CPU_ZERO(&cpus);
+  sched_getaffinity(0, sizeof cpus, &cpus);
+  printf("cpus %d\n", CPU_COUNT(&cpus));
   return 0;
 }
 
@@ -313,6 +347,15 @@ static int list_fd_targets(char **args) {
 }
 
 /* setns(2) into the own mount namespace leads to its root, wherever chroot(2) may have put the process. */
+static int show_clocks(char **args) {
+  struct timespec monotonic, boottime;
+  (void)args;
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &boottime);
+  printf("monotonic %ld\nboottime %ld\n", (long)monotonic.tv_sec, (long)boottime.tv_sec);
+  return 0;
+}
+
 static int show_namespace_root(char **args) {
   struct stat before, after;
 
@@ -343,6 +386,7 @@ static const struct {
     {"stat", 1, show_stat},
     {"ids", 0, show_ids},
     {"process", 0, show_process},
+    {"scheduling", 0, show_scheduling},
     {"signals", 0, show_signals},
     {"loopback", 0, show_loopback},
     {"open", 2, try_open},
@@ -361,6 +405,7 @@ static const struct {
     {"bad-signals", 1, with_bad_signals},
     {"exit", 1, exit_with},
     {"nsroot", 0, show_namespace_root},
+    {"clocks", 0, show_clocks},
 };
 
 int main(int argc, char **argv) {

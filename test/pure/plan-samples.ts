@@ -21,7 +21,10 @@ const richHost: HostFacts = {
   permitted: allCapabilities,
   bounding: allCapabilities,
   lastCapability: capabilityNames.length - 1,
-  cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers },
+  cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers, delegate: ['cgroup.procs'] },
+  appArmor: true,
+  seLinux: true,
+  resctrl: { mount: '/sys/fs/resctrl', schemata: undefined },
   kernelMounts: [],
   inChroot: false,
 };
@@ -97,7 +100,7 @@ export function everythingAsRoot(): Json {
 
 export const joined = (): Json =>
   smallConfig((config) => {
-    config.linux.namespaces = ['pid', 'network', 'ipc', 'user', 'mount', 'uts', 'cgroup'].map((type) =>
+    config.linux.namespaces = ['pid', 'network', 'ipc', 'user', 'mount', 'uts', 'cgroup', 'time'].map((type) =>
       type === 'mount' ? { type } : { type, path: `/proc/4242/ns/${type === 'network' ? 'net' : type}` },
     );
   });
@@ -116,9 +119,12 @@ const path = fc.oneof(
 const id = fc.oneof(fc.nat(10), fc.integer({ min: 0, max: 65535 }));
 const byte64 = fc.oneof(fc.nat(5000), fc.constantFrom(2 ** 53 - 1, 2 ** 63, 2 ** 64));
 
+/** They make another kind of mount, or are right only on some, or with mappings. */
+const special = ['bind', 'rbind', 'idmap', 'ridmap', 'tmpcopyup'];
+
 const options = few(
   fc.oneof(
-    fc.constantFrom(...mountOptionNames.filter((name) => name !== 'bind' && name !== 'rbind')),
+    fc.constantFrom(...mountOptionNames.filter((name) => !special.includes(name))),
     fc.constantFrom('size=64m', 'mode=755', 'uid=5,gid=5'),
   ),
   5,
@@ -171,7 +177,10 @@ const resources = fc.record(
         access: fc.constantFrom('rwm', 'r'),
       }),
     ),
-    memory: fc.record({ limit: some(fc.integer({ min: -1, max: 2 ** 40 })) }),
+    memory: fc.record({
+      limit: some(fc.integer({ min: -1, max: 2 ** 40 })),
+      checkBeforeUpdate: some(fc.boolean()),
+    }),
     cpu: fc.record({ shares: some(fc.integer({ min: 2, max: 262144 })) }),
     pids: fc.record({ limit: fc.integer({ min: -1, max: 1000 }) }),
     unified: fc.constant({ 'memory.high': 'max' }),
@@ -185,7 +194,7 @@ const sysctls: readonly (readonly [name: string, type: string])[] = [
   ['fs.mqueue.msg_max', 'ipc'],
 ];
 
-const namespaceTypes = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup'];
+const namespaceTypes = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup', 'time'];
 const namespaces = fc
   .tuple(fc.shuffledSubarray(namespaceTypes), fc.infiniteStream(fc.boolean()))
   .map(([types, joins]) =>
@@ -217,6 +226,17 @@ const parts = fc.record({
       ),
       noNewPrivileges: fc.boolean(),
       oomScoreAdj: fc.integer({ min: -1000, max: 1000 }),
+      apparmorProfile: word,
+      selinuxLabel: word,
+      scheduler: fc.constantFrom(
+        { policy: 'SCHED_OTHER', nice: -5 },
+        { policy: 'SCHED_FIFO', priority: 1, flags: ['SCHED_FLAG_RESET_ON_FORK', 'SCHED_FLAG_KEEP_PARAMS'] },
+        { policy: 'SCHED_DEADLINE', runtime: 1e6, deadline: 2 ** 40, period: 2 ** 64 },
+      ),
+      ioPriority: fc.record({
+        class: fc.constantFrom('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'),
+        priority: fc.nat(7),
+      }),
     },
     { requiredKeys: ['user', 'args', 'cwd'] },
   ),
@@ -244,10 +264,24 @@ const parts = fc.record({
     },
     { requiredKeys: [] },
   ),
-  devices: some(few(device)),
+  devices: some(fc.uniqueArray(device, { maxLength: 3, selector: ({ path: place }) => place.replaceAll(/\/+/g, '/') })),
   cgroupsPath: some(fc.constantFrom('/pods/a', 'web')),
   resources: some(resources),
+  timeOffsets: some(
+    fc.record({ monotonic: some(fc.record({ secs: fc.integer(), nanosecs: some(fc.nat(999999999)) })) }),
+  ),
   sysctl: fc.subarray([...sysctls]),
+  intelRdt: some(
+    fc.constantFrom({ closID: 'gold', schemata: ['L3:0=f'] }, { memBwSchema: 'MB:0=50', enableMonitoring: true }),
+  ),
+  personality: some(fc.constantFrom({ domain: 'LINUX' }, { domain: 'LINUX32' })),
+  memoryPolicy: some(
+    fc.constantFrom(
+      { mode: 'MPOL_LOCAL' },
+      { mode: 'MPOL_PREFERRED' },
+      { mode: 'MPOL_BIND', nodes: '0-3,64', flags: ['MPOL_F_STATIC_NODES', 'MPOL_F_NUMA_BALANCING'] },
+    ),
+  ),
 });
 
 const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
@@ -256,7 +290,8 @@ const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
   const list = part.namespaces ?? [];
   const has = (type: string) => list.some((entry) => entry.type === type);
-  const newUser = list.some((entry) => entry.type === 'user' && !('path' in entry));
+  const isNew = (type: string) => list.some((entry) => entry.type === type && !('path' in entry));
+  const newUser = isNew('user');
   const inMount = has('mount');
   const mappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
   return strip({
@@ -269,11 +304,15 @@ const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
     annotations: part.annotations,
     linux: {
       namespaces: part.namespaces,
+      timeOffsets: isNew('time') ? part.timeOffsets : undefined,
       ...(newUser ? { uidMappings: mappings, gidMappings: mappings } : {}),
       ...(inMount ? part.masks : {}),
       devices: part.devices,
       cgroupsPath: part.cgroupsPath,
       resources: part.resources,
+      intelRdt: part.intelRdt,
+      personality: part.personality,
+      memoryPolicy: part.memoryPolicy,
       sysctl: Object.fromEntries(part.sysctl.filter(([, type]) => has(type)).map(([name]) => [name, '1'])),
     },
   });
@@ -312,8 +351,12 @@ export const sample: fc.Arbitrary<Sample> = fc
           mount: fc.constantFrom('/sys/fs/cgroup', '/sys/fs/cgroup/unified'),
           own: fc.constantFrom('/', '/user.slice/session-1.scope'),
           controllers: fc.constant(controllers),
+          delegate: fc.constantFrom(undefined, ['cgroup.procs', 'memory.oom.group']),
         }),
       ),
+      resctrl: fc.constant({ mount: '/sys/fs/resctrl', schemata: undefined }),
+      appArmor: fc.constant(true),
+      seLinux: fc.constant(true),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),
       inChroot: fc.boolean(),
     }),

@@ -27,9 +27,10 @@ describe('undoing', () => {
           const reached = cut % (plan.host.length + 1);
           const made = (index: number) => (answers[index % answers.length] === true ? 1 : 0);
           const removed = all(undo(plan, reached, made), 'removeDir').map(({ path }) => path);
-          const wanted = plan.host
-            .slice(0, reached)
-            .flatMap((step, index) => (step.op === 'makeDir' && made(index) === 1 ? [step.path] : []));
+          const wanted = plan.host.slice(0, reached).flatMap((step, index) => {
+            const makes = step.op === 'makeDir' || step.op === 'makeResctrlGroup';
+            return makes && made(index) === 1 ? [step.path] : [];
+          });
           expect(removed).toEqual(wanted.toReversed());
         },
       ),
@@ -61,11 +62,13 @@ describe('undoing', () => {
     const steps = undo(plan, plan.host.length, () => 1);
     expect(steps.map((step) => ('path' in step ? `${step.op} ${step.path}` : step.op))).toEqual([
       'removeFile /run/tsrun/box/gate',
+      'removeDir /sys/fs/resctrl/gold/mon_groups/box',
+      'removeDir /sys/fs/resctrl/gold',
       'killCgroup /sys/fs/cgroup/group/box',
       'removeDir /sys/fs/cgroup/group/box',
       'removeDir /sys/fs/cgroup/group',
     ]);
-    expect(all(steps, 'removeDir').map(({ below }) => below)).toEqual([1, 0]);
+    expect(all(steps, 'removeDir').map(({ below }) => below)).toEqual([0, 0, 1, 0]);
   });
 
   test('does nothing for a directory that somebody else made', () => {

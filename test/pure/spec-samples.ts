@@ -28,6 +28,11 @@ export const fullConfig = (): Json => ({
     ],
     noNewPrivileges: true,
     oomScoreAdj: -500,
+    apparmorProfile: 'docker-default',
+    selinuxLabel: 'system_u:system_r:container_t:s0',
+    scheduler: { policy: 'SCHED_FIFO', priority: 10, flags: ['SCHED_FLAG_RESET_ON_FORK'] },
+    ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 4 },
+    execCPUAffinity: { initial: '0', final: '0-3' },
   },
   root: { path: 'rootfs', readonly: true },
   hostname: 'box',
@@ -62,12 +67,19 @@ export const fullConfig = (): Json => ({
       { type: 'uts' },
       { type: 'user' },
       { type: 'cgroup' },
+      { type: 'time' },
     ],
+    timeOffsets: { monotonic: { secs: -5, nanosecs: 1 }, boottime: { secs: 7 } },
     devices: [
       { type: 'c', path: '/dev/fuse', major: 10, minor: 229, fileMode: 438, uid: 0, gid: 0 },
       { type: 'p', path: '/dev/pipe' },
     ],
     rootfsPropagation: 'rslave',
+    intelRdt: { closID: 'gold', schemata: ['L3:0=f'], enableMonitoring: true },
+    netDevices: { eth0: { name: 'net0' }, 'wg~0': {} },
+    memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
+    personality: { domain: 'LINUX32' },
+    mountLabel: 'system_u:object_r:container_file_t:s0',
     maskedPaths: ['/proc/kcore'],
     readonlyPaths: ['/proc/sys'],
     resources: {
@@ -92,13 +104,6 @@ export const fullConfig = (): Json => ({
 
 /** A value for each section that this release does not apply yet. */
 export const unappliedSections = (): Json => ({
-  process: {
-    apparmorProfile: 'docker-default',
-    selinuxLabel: 'system_u:system_r:container_t:s0',
-    scheduler: { policy: 'SCHED_FIFO', priority: 10, flags: ['SCHED_FLAG_RESET_ON_FORK'] },
-    ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 4 },
-    execCPUAffinity: { initial: '0', final: '0-3' },
-  },
   linux: {
     seccomp: {
       defaultAction: 'SCMP_ACT_ERRNO',
@@ -115,12 +120,6 @@ export const unappliedSections = (): Json => ({
         },
       ],
     },
-    intelRdt: { closID: 'gold', schemata: ['L3:0=f'], enableMonitoring: true },
-    memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
-    mountLabel: 'system_u:object_r:container_file_t:s0',
-    netDevices: { eth0: { name: 'net0' } },
-    personality: { domain: 'LINUX32' },
-    timeOffsets: { monotonic: { secs: -5, nanosecs: 1 } },
   },
 });
 

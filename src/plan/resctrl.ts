@@ -1,0 +1,97 @@
+// linux.intelRdt: shares of the last-level cache and of memory bandwidth, as directories of resctrl
+// (config-linux.md#intelrdt; kernel Documentation/filesystems/resctrl.rst).
+
+import { ConfigError } from '../errors.ts';
+import type { LinuxIntelRdt, Spec } from '../spec/types.ts';
+import type { ResctrlFacts } from './host.ts';
+import type { HostStep } from './steps.gen.ts';
+
+export interface ResctrlPlan {
+  /** Before init is there. */
+  readonly before: readonly HostStep[];
+  /** Once it stands: its children stay in the groups. */
+  readonly after: readonly HostStep[];
+  /** Directories that end with the container, innermost first. A class of service that closID names is shared, and stays. */
+  readonly remove: readonly string[];
+}
+
+const from = '/linux/intelRdt';
+const none: ResctrlPlan = { before: [], after: [], remove: [] };
+
+/** The directory below resctrl that a container's tasks belong into; '' is the root, the class of all others. */
+export function resctrlGroup(rdt: LinuxIntelRdt, id: string): string {
+  if (rdt.closID !== undefined) return rdt.closID === '/' ? '' : `/${rdt.closID}`;
+  return linesOf(rdt).length === 0 ? '' : `/${id}`;
+}
+
+/** @throws {ConfigError} without resctrl, for a class that is not there, and for one that is another than it should be. */
+export function planResctrl(spec: Spec, id: string, resctrl: ResctrlFacts | undefined): ResctrlPlan {
+  const rdt = spec.linux.intelRdt;
+  if (rdt === undefined) return none;
+  const { closID, enableMonitoring } = rdt;
+  const lines = linesOf(rdt);
+  if (closID === undefined && lines.length === 0 && enableMonitoring !== true) return none;
+  if (resctrl === undefined) {
+    refuse('', '(nothing), since resctrl is not mounted', rdt, 'mount -t resctrl resctrl /sys/fs/resctrl');
+  }
+  const group = `${resctrl.mount}${resctrlGroup(rdt, id)}`;
+  const before: HostStep[] = [];
+  const after: HostStep[] = [join(group, 'its tasks share cache and bandwidth of this class')];
+  const remove: string[] = [];
+  if (resctrl.schemata === undefined) {
+    if (lines.length === 0) refuse('/closID', 'a class of service that exists, or a schema to make it with', closID);
+    before.push({ op: 'makeResctrlGroup', path: group, from, why: 'a class of service of its own' });
+    before.push({
+      op: 'writeFile',
+      path: `${group}/schemata`,
+      value: `${lines.join('\n')}\n`,
+      optional: 0,
+      otherPath: '',
+      otherValue: '',
+      from,
+      why: 'which part of the cache, and how much bandwidth',
+    });
+  } else {
+    const known = new Set(resctrl.schemata.split('\n').flatMap(entriesOf));
+    const missing = lines.flatMap(entriesOf).find((entry) => !known.has(entry));
+    if (missing !== undefined) refuse('/closID', `a class of service that has ${missing}`, closID ?? id);
+  }
+  if (closID === undefined && lines.length > 0) remove.push(group);
+  if (enableMonitoring === true) {
+    const monitor = `${group}/mon_groups/${id}`;
+    before.push({
+      op: 'makeResctrlGroup',
+      path: monitor,
+      from: `${from}/enableMonitoring`,
+      why: 'counts cache and bandwidth of this container alone',
+    });
+    after.push(join(monitor, 'its tasks are counted here', `${from}/enableMonitoring`));
+    remove.unshift(monitor);
+  }
+  return { before, after, remove };
+}
+
+const join = (path: string, why: string, field = from): HostStep => ({
+  op: 'joinResctrlGroup',
+  path,
+  from: field,
+  why,
+});
+
+/** The lines to be written; those of `schemata` stand last, so that they win. */
+const linesOf = ({ l3CacheSchema = '', memBwSchema = '', schemata = [] }: LinuxIntelRdt): string[] =>
+  [l3CacheSchema, memBwSchema, ...schemata].flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
+
+/** `L3:0=f` and `L3:1=ff` of ` L3: 0=0f;1=ff`: the kernel pads names and numbers as it likes. */
+function entriesOf(line: string): string[] {
+  const [resource = '', values = ''] = line.split(':');
+  return values.split(';').flatMap((value) => {
+    const [domain = '', amount = ''] = value.trim().split('=');
+    return domain === '' ? [] : [`${resource.trim()}:${domain}=${amount.trim().replace(/^0+(?=.)/, '')}`];
+  });
+}
+
+function refuse(field: string, expected: string, found: unknown, hint?: string): never {
+  const problem = { pointer: `${from}${field}`, expected, found: JSON.stringify(found) ?? 'nothing' };
+  throw new ConfigError('config.json', [hint === undefined ? problem : { ...problem, hint }]);
+}
