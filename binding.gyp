@@ -13,10 +13,13 @@
     ],
     'init_steps': [
       'native/steps/console.c',
+      'native/steps/copy.c',
       'native/steps/device.c',
       'native/steps/domain.c',
       'native/steps/exec.c',
+      'native/steps/idmap.c',
       'native/steps/identity.c',
+      'native/steps/legacy.c',
       'native/steps/mask.c',
       'native/steps/mount.c',
       'native/steps/namespace.c',
@@ -24,6 +27,7 @@
       'native/steps/proc.c',
       'native/steps/root.c',
       'native/steps/seccomp.c',
+      'native/steps/time.c',
     ],
     'host': [
       'native/host/cgroup.c',

@@ -1,22 +1,27 @@
 import { defineConfig } from 'vitest/config';
 
+// Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has.
+const containers = (name: string) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    globalSetup: ['test/harness/global-setup.ts'],
+    // Workers are processes: a test of a runtime is about processes, and threads would share theirs.
+    pool: 'forks' as const,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+});
+
 export default defineConfig({
   test: {
     // The second prints the closing line; see scripts/test.
     reporters: [['default', { summary: false }], './test/reporter.ts'],
     projects: [
       { test: { name: 'pure', include: ['test/pure/**/*.test.ts'] } },
-      {
-        test: {
-          name: 'native',
-          include: ['test/native/**/*.test.ts'],
-          globalSetup: ['test/harness/global-setup.ts'],
-          // Workers are processes: a test of a runtime is about processes, and threads would share theirs.
-          pool: 'forks',
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
-        },
-      },
+      { test: { name: 'machine', include: ['test/machine/**/*.test.ts'], testTimeout: 120_000 } },
+      containers('native'),
+      containers('vm'),
     ],
   },
 });

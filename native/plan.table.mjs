@@ -24,6 +24,8 @@ export const slots = [
   'proc',
   'mount',
   'dev',
+  'offsets',
+  'idmap',
   'hook_out',
   'hook_err',
   'network',
@@ -70,12 +72,12 @@ export const steps = {
   },
   open_cgroup: {
     on: 'host',
-    doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process. cgroups(7)',
+    doc: 'Opens the cgroup directory in which init is to be born and, unless it may be occupied, checks that it holds no process and is not frozen. cgroups(7)',
     fields: { path: 'str', occupied: 'u32' },
   },
   attach_device_filter: {
     on: 'host',
-    doc: 'Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the cgroup. bpf(2)',
+    doc: 'Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the cgroup, in place of any other. bpf(2)',
     fields: { program: 'bytes' },
   },
   open_gate: {
@@ -204,6 +206,21 @@ export const steps = {
     doc: 'Tells the host side that init stands here and, if asked to, waits to be released.',
     fields: { sync: 'u32', wait: 'u32' },
   },
+  open_time_offsets: {
+    on: 'init',
+    doc: "Opens init's own timens_offsets while it has the host's rights, which the later write is judged by. time_namespaces(7)",
+    fields: {},
+  },
+  enter_time_namespace: {
+    on: 'init',
+    doc: 'Writes the clock offsets of the new time namespace, if there are any, and enters it. time_namespaces(7), setns(2)',
+    fields: { offsets: 'str' },
+  },
+  check_id_map: {
+    on: 'init',
+    doc: 'Checks that the joined user namespace has these mappings. user_namespaces(7)',
+    fields: { file: 'str', map: 'str' },
+  },
   become_root: {
     on: 'init',
     doc: 'Takes uid 0 and gid 0 of the user namespace, and drops the groups of the caller unless they are kept. setresuid(2)',
@@ -248,8 +265,43 @@ export const steps = {
   },
   mount: {
     on: 'init',
-    doc: 'Makes a file system, as a detached mount. fsopen(2), fsconfig(2), fsmount(2)',
-    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32' },
+    doc: "Makes a file system, as a detached mount; with instead, clones the host's where that is not permitted, with attributes and also. fsopen(2), fsconfig(2), fsmount(2)",
+    fields: { source: 'str', fstype: 'str', options: 'strs', attributes: 'u32', instead: 'str', also: 'u32' },
+  },
+  legacy_mount: {
+    on: 'init',
+    doc: 'Makes a file system with one long text of options, as a detached mount. mount(2), open_tree(2)',
+    fields: { source: 'str', fstype: 'str', flags: 'u32', data: 'str', attributes: 'u32' },
+  },
+  copy_up: {
+    on: 'init',
+    doc: 'Copies into the detached mount what lies at a place inside the root; with attributes, also those of the directory itself.',
+    fields: { target: 'str', attributes: 'u32' },
+  },
+  label_mount: {
+    on: 'init',
+    doc: 'Gives the root of the detached mount a SELinux context. setxattr(2)',
+    fields: { label: 'str' },
+  },
+  make_id_map: {
+    on: 'init',
+    doc: 'Opens a user namespace that stands for id mappings: the one at a path, or a new one. user_namespaces(7)',
+    fields: { path: 'str', uid_map: 'str', gid_map: 'str' },
+  },
+  map_ids: {
+    on: 'init',
+    doc: 'Maps the ids of the detached mount, or its tree, by the user namespace. mount_setattr(2)',
+    fields: { recursive: 'u32' },
+  },
+  keep_mount: {
+    on: 'init',
+    doc: 'Puts the detached mount aside under a number.',
+    fields: { index: 'u32' },
+  },
+  take_mount: {
+    on: 'init',
+    doc: 'Takes the detached mount of a number up again.',
+    fields: { index: 'u32' },
   },
   bind: {
     on: 'init',

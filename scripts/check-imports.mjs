@@ -27,7 +27,7 @@ const layers = {
   explain: [...base, 'dbus', 'cgroup', 'seccomp', 'plan', 'execute'],
   'compiler.ts': [...base, 'bundle', 'plan', 'execute'],
   'runtime.ts': [...base, 'spec', 'bundle', 'cgroup', 'plan', 'execute', 'state', 'stats', 'updater.ts', 'compiler.ts'],
-  'features.ts': [...base, 'spec', 'plan', 'version.gen.ts'],
+  'features.ts': [...base, 'spec', 'plan', 'version.gen.ts', 'seccomp'],
   cli: [...base, 'spec', 'bundle', 'seccomp', 'explain', 'stats', 'features.ts', 'runtime.ts', 'version.gen.ts'],
   node: [],
   'index.ts': [...base, 'plan', 'state', 'runtime.ts', 'node'],

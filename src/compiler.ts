@@ -15,14 +15,13 @@ export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preser
 
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
   const { noPivot, noNewKeyring, preserveFds, gate, seccomp } = options;
-  const process = bundle.spec.process;
-  const rdt = bundle.spec.linux.intelRdt;
+  const { process, linux } = bundle.spec;
   const facts = readHostFacts({
     manager,
     kernelMounts: noPivot,
-    resctrlGroup: rdt === undefined ? undefined : resctrlGroup(rdt, id),
+    resctrlGroup: linux.intelRdt === undefined ? undefined : resctrlGroup(linux.intelRdt, id),
     delegate: ownedMount(bundle.spec) >= 0,
-    labels: process?.apparmorProfile !== undefined || process?.selinuxLabel !== undefined,
+    labels: [process?.apparmorProfile, process?.selinuxLabel, linux.mountLabel].some((label) => label !== undefined),
   });
   return compile(
     bundle.spec,

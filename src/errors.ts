@@ -1,6 +1,7 @@
 // The one place that words messages. Code elsewhere collects facts and calls one of the functions here.
 
 import { errnoName, errnoText } from './linux/errno.ts';
+import { namespaceFlags } from './linux/namespaces.ts';
 
 /** One thing that is wrong with a config.json. */
 export interface Problem {
@@ -97,6 +98,10 @@ function wordStep({ op, about: place }: FailingStep, failed: FailedStep): string
     return `unable to start container process: exec: "${object}": stat ${object}: ${errnoText(errno)}`;
   if (op === 'exec')
     return `unable to start container process: exec ${object}: ${errnoText(errno)} (${errnoName(errno)})`;
+  if (call === 'ioctl(NS_GET_NSTYPE)') {
+    const found = Object.entries(namespaceFlags).find(([, flag]) => flag === failed.result)?.[0];
+    return `join namespace failed: ${object} is ${found === undefined ? 'no namespace' : `a ${found} namespace`}, not one of the configured type`;
+  }
   if (call === 'hook') return `hook ${object} ${wordHook(failed)}${message === '' ? '' : `: ${message}`}`;
   const said = message === '' ? '' : `: ${message}`;
   const about = object === '' ? call : `${call} ${object}`;
@@ -136,11 +141,15 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   }
   if (op === 'sendListener' && (name === 'ENOENT' || name === 'ECONNREFUSED')) return 'no seccomp agent listens there';
   if (op === 'pivotRoot' && name === 'EINVAL') return 'on a ramdisk use --no-pivot';
+  if (op === 'openCgroup' && call === 'cgroup.freeze')
+    return 'this cgroup is frozen, so that nothing runs in it: thaw it, or give another linux.cgroupsPath';
   if (op === 'openCgroup' && name === 'EBUSY')
     return 'processes are in this cgroup already: give another linux.cgroupsPath';
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'EBUSY') {
     return 'processes are in this parent cgroup, so it cannot hand on controllers (no internal processes rule)';
   }
+  if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'EOPNOTSUPP')
+    return 'this parent cgroup is threaded, or holds threaded ones: these controllers work in a domain only';
   if (op === 'writeFile' && object.endsWith('cgroup.subtree_control') && name === 'ENOENT')
     return 'the parent cgroup does not have one of these controllers';
   if (op === 'setRlimit' && name === 'EPERM') return 'raising a hard limit needs CAP_SYS_RESOURCE';
@@ -166,6 +175,18 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'writeLabel' && name === 'ENOENT') return 'no such profile is loaded, or the security module is off';
   if (op === 'makeDir' && (name === 'EACCES' || name === 'EROFS'))
     return 'no right to make cgroups here: use --cgroup-manager=disabled, or a delegated cgroup';
+  if (op === 'enterTimeNamespace' && call === 'write' && name === 'ERANGE')
+    return 'with this offset the clock would be below zero, or more than 146 years ahead';
+  if (op === 'enterTimeNamespace' || op === 'openTimeOffsets')
+    return name === 'ENOENT' ? 'this kernel has no time namespaces' : undefined;
+  if (op === 'checkIdMap' && name === 'EINVAL')
+    return 'the joined user namespace has other mappings: leave linux.uidMappings and linux.gidMappings out';
+  if (op === 'mapIds') {
+    if (name === 'EINVAL')
+      return 'this file system, or this kernel, has no id-mapped mounts, or the mount has mappings already';
+    if (name === 'EPERM') return 'only who owns the file system may map its ids';
+  }
+  if (op === 'copyUp' && name === 'ENOSPC') return 'the tmpfs is too small for what lies below it: give a larger size=';
   if (op === 'openConsole' && call === 'openat2') return 'process.terminal needs a devpts mount at /dev/pts';
   if (name === 'ENOSYS') return 'this kernel is too old: tsrun needs Linux 5.12';
   if (op === 'awaitInit' && name === 'EPIPE')

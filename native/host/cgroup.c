@@ -56,27 +56,62 @@ static int open_file(struct context *context, const char *path, const char *name
   return fd < 0 ? failed(context, "openat", buffer, fd) : (int)fd;
 }
 
-/* 1 where processes are in the cgroup or below it, 0 where none is. */
-static int populated(int events) {
+/* Whether a line such as "populated 1" is in cgroup.events. */
+static int says(int events, const char *line) {
   char content[256];
   long length = SYSCALL4(pread64, events, content, sizeof content - 1, 0);
   if (length < 0) return 0; /* the cgroup is gone */
   content[length] = 0;
   for (const char *at = content; *at != 0; at++)
-    if (strncmp(at, "populated 1", 11) == 0) return 1;
+    if (strncmp(at, line, strlen(line)) == 0) return 1;
   return 0;
+}
+
+/* 1 where processes are in the cgroup or below it, 0 where none is. */
+static int populated(int events) {
+  return says(events, "populated 1");
 }
 
 int step_open_cgroup(struct context *context, const struct step_open_cgroup *step) {
   int events = open_file(context, step->path, "/cgroup.events", O_RDONLY);
   if (events < 0) return events;
-  int busy = populated(events);
+  int busy = populated(events), frozen = says(events, "frozen 1");
   close_fd(events);
+  /* Init would be born, and never run. */
+  if (frozen && !step->occupied) return failed(context, "cgroup.freeze", step->path, -EBUSY);
   if (busy && !step->occupied) return failed(context, "cgroup.events", step->path, -EBUSY);
   int fd = open_file(context, step->path, "", O_PATH | O_DIRECTORY);
   if (fd < 0) return fd;
   fill_slot(context, SLOT_CGROUP, fd);
   return 0;
+}
+
+#define MOST_FILTERS 64
+
+/* A cgroup that was there before the container may carry the filter of one that was in it, and all of them must agree. */
+static void detach_others(int cgroup, int own) {
+  struct bpf_prog_info info = {0};
+  union bpf_attr describe = {
+      .info = {.bpf_fd = (uint32_t)own, .info_len = sizeof info, .info = (uintptr_t)&info}};
+  uint32_t ids[MOST_FILTERS] = {0};
+  union bpf_attr query = {.query = {.target_fd = (uint32_t)cgroup,
+                                    .attach_type = BPF_CGROUP_DEVICE,
+                                    .prog_ids = (uintptr_t)ids,
+                                    .prog_cnt = MOST_FILTERS}};
+  if (SYSCALL3(bpf, BPF_OBJ_GET_INFO_BY_FD, &describe, sizeof describe) < 0) return;
+  if (SYSCALL3(bpf, BPF_PROG_QUERY, &query, sizeof query) < 0) return;
+  for (uint32_t index = 0; index < query.query.prog_cnt && index < MOST_FILTERS; index++) {
+    if (ids[index] == info.id) continue;
+    union bpf_attr open = {.prog_id = ids[index]};
+    long fd = SYSCALL3(bpf, BPF_PROG_GET_FD_BY_ID, &open, sizeof open);
+    if (fd < 0) continue;
+    union bpf_attr detach = {0};
+    detach.target_fd = (uint32_t)cgroup;
+    detach.attach_bpf_fd = (uint32_t)fd;
+    detach.attach_type = BPF_CGROUP_DEVICE;
+    SYSCALL3(bpf, BPF_PROG_DETACH, &detach, sizeof detach);
+    close_fd((int)fd);
+  }
 }
 
 int step_attach_device_filter(struct context *context, const struct step_attach_device_filter *step) {
@@ -93,6 +128,7 @@ int step_attach_device_filter(struct context *context, const struct step_attach_
   attach.attach_type = BPF_CGROUP_DEVICE;
   attach.attach_flags = BPF_F_ALLOW_MULTI;
   long error = SYSCALL3(bpf, BPF_PROG_ATTACH, &attach, sizeof attach);
+  if (error == 0) detach_others(context->slots[SLOT_CGROUP], (int)program);
   close_fd((int)program);
   return error < 0 ? failed(context, "bpf(BPF_PROG_ATTACH)", "", error) : 0;
 }

@@ -4,6 +4,8 @@
 #include "plan/report.h"
 #include <stdint.h>
 
+#define KEPT_MOST 512 /* detached mounts that wait for their place */
+
 struct context {
   int slots[SLOT_COUNT]; /* descriptors, -1 where empty */
   int control;           /* the socket between host side and init */
@@ -17,6 +19,7 @@ struct context {
   char object[4200];
   char message[2048];
   char executable[4200]; /* what find_executable found */
+  int kept[KEPT_MOST];   /* detached mounts, each from keep_mount to take_mount */
 };
 
 /* Notes which call failed and on what; returns `error` unchanged, so that a step can end with it. */

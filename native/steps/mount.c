@@ -88,6 +88,15 @@ int new_mount(struct context *context, const char *fstype, const char *source, s
 
 int step_mount(struct context *context, const struct step_mount *step) {
   int mount = new_mount(context, step->fstype, step->source, step->options, step->attributes);
+  if (mount == -EPERM && *step->instead != 0) {
+    context->message[0] = 0;
+    mount = clone_mount(context, AT_FDCWD, step->instead, AT_RECURSIVE);
+    struct mount_change change = {.set = step->attributes | step->also, .recursive = 1};
+    if (mount >= 0 && change_mount(context, mount, step->instead, change) < 0) {
+      close_fd(mount);
+      mount = -EPERM;
+    }
+  }
   if (mount < 0) return mount;
   fill_slot(context, SLOT_MOUNT, mount);
   return 0;
@@ -158,4 +167,27 @@ int step_remount(struct context *context, const struct step_remount *step) {
   text_add_number(&text, context->slots[SLOT_MOUNT]);
   long error = SYSCALL5(mount, 0, path, 0, 0x20 /* MS_REMOUNT */ | step->flags, 0);
   return error < 0 ? failed(context, "mount", path, error) : 0;
+}
+
+int step_keep_mount(struct context *context, const struct step_keep_mount *step) {
+  if (step->index >= KEPT_MOST) return failed(context, "keep", "", -EMFILE);
+  context->kept[step->index] = context->slots[SLOT_MOUNT];
+  context->slots[SLOT_MOUNT] = -1;
+  return 0;
+}
+
+int step_take_mount(struct context *context, const struct step_take_mount *step) {
+  if (step->index >= KEPT_MOST) return failed(context, "keep", "", -EMFILE);
+  fill_slot(context, SLOT_MOUNT, context->kept[step->index]);
+  context->kept[step->index] = -1;
+  return 0;
+}
+
+int step_label_mount(struct context *context, const struct step_label_mount *step) {
+  char path[40];
+  struct text text = text_in(path, sizeof path);
+  text_add(&text, "/proc/self/fd/");
+  text_add_number(&text, context->slots[SLOT_MOUNT]);
+  long error = SYSCALL5(setxattr, path, "security.selinux", step->label, strlen(step->label) + 1, 0);
+  return error < 0 ? failed(context, "setxattr(security.selinux)", step->label, error) : 0;
 }

@@ -8,15 +8,27 @@
 #include <linux/keyctl.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/sched.h>
 #include <linux/sockios.h>
+#include <linux/stat.h>
+
+/* setns(2) refuses the user namespace in which the caller is already. */
+static int is_own_user_namespace(int fd) {
+  struct statx own, other;
+  return SYSCALL5(statx, AT_FDCWD, "/proc/self/ns/user", 0, STATX_INO, &own) == 0 &&
+         SYSCALL5(statx, fd, "", AT_EMPTY_PATH, STATX_INO, &other) == 0 && own.stx_ino == other.stx_ino;
+}
 
 int step_join_namespace(struct context *context, const struct step_join_namespace *step) {
   long fd = SYSCALL4(openat, AT_FDCWD, step->path, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return failed(context, "openat", step->path, fd);
-  /* setns(2) checks the type itself; a file that is no namespace at all fails here with ENOTTY. */
+  /* A file that is no namespace at all fails with ENOTTY; one of another type is told by the type in the result. */
   long answer = SYSCALL3(ioctl, fd, NS_GET_NSTYPE, 0);
-  const char *call = "ioctl";
-  if (answer >= 0) {
+  const char *call = "ioctl(NS_GET_NSTYPE)";
+  if (answer >= 0 && answer != (long)step->type) {
+    context->result = (int32_t)answer;
+    answer = -EINVAL;
+  } else if (answer >= 0 && !(step->type == CLONE_NEWUSER && is_own_user_namespace((int)fd))) {
     call = "setns";
     answer = SYSCALL2(setns, fd, step->type);
   }

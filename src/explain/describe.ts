@@ -40,6 +40,7 @@ const wordValue = (value: Value): string =>
     : 'signature' in value
       ? wordValue(value.value)
       : `[${Array.from<Value>(value).map(wordValue).join(' ')}]`;
+const mapText = (map: string) => map.trim().replaceAll('\n', ', ');
 const list = (items: readonly string[]) => (items.length === 0 ? 'none' : items.join(' '));
 
 export function describe(step: Step | UnitStep): string {
@@ -71,7 +72,7 @@ export function describe(step: Step | UnitStep): string {
     case 'releaseInit':
       return `let init go on from "${syncNames[step.sync]}"`;
     case 'writeIdMap':
-      return `write ${step.file}: ${step.map.trim().replaceAll('\n', ', ')}`;
+      return `write ${step.file}: ${mapText(step.map)}`;
     case 'setRlimit':
       return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
     case 'sendListener':
@@ -104,6 +105,12 @@ export function describe(step: Step | UnitStep): string {
       return `enter new namespaces: ${list(namespaceNames(step.namespaces))}`;
     case 'sync':
       return step.wait === 1 ? `stop at "${syncNames[step.sync]}"` : `report "${syncNames[step.sync]}"`;
+    case 'openTimeOffsets':
+      return 'open timens_offsets';
+    case 'enterTimeNamespace':
+      return `enter the new time namespace${step.offsets === '' ? '' : `, offsets ${step.offsets.trim().replaceAll('\n', ', ')}`}`;
+    case 'checkIdMap':
+      return `check ${step.file}: ${mapText(step.map)}`;
     case 'becomeRoot':
       return 'become uid 0, gid 0';
     case 'fork':
@@ -126,6 +133,22 @@ export function describe(step: Step | UnitStep): string {
       return `mount the root file system over ${step.path}`;
     case 'mount':
       return `make ${step.fstype} file system${step.source.startsWith('/') ? ` of ${step.source}` : ''}${withOptions([...attributeNames(step.attributes), ...step.options])}`;
+    case 'legacyMount':
+      return `make ${step.fstype} file system of ${step.source}${withOptions([...attributeNames(step.attributes), step.data])}`;
+    case 'copyUp':
+      return `copy into it what lies at ${step.target}`;
+    case 'labelMount':
+      return `label it ${step.label}`;
+    case 'makeIdMap':
+      return step.path === ''
+        ? `make id mappings: users ${mapText(step.uidMap)}; groups ${mapText(step.gidMap)}`
+        : `take the id mappings of ${step.path}`;
+    case 'mapIds':
+      return `map the ids of ${step.recursive === 1 ? 'its tree' : 'it'}`;
+    case 'keepMount':
+      return `put it aside as number ${step.index}`;
+    case 'takeMount':
+      return `take up number ${step.index}`;
     case 'bind':
       return `clone ${step.recursive === 1 ? 'the mount tree' : 'the mount of'} ${step.source}`;
     case 'setMount':

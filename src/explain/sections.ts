@@ -20,6 +20,8 @@ const sections: readonly (readonly [pointer: string, section: string])[] = [
   ['/linux/namespaces', 'config-linux.md#namespaces'],
   ['/linux/uidMappings', 'config-linux.md#user-namespace-mappings'],
   ['/linux/gidMappings', 'config-linux.md#user-namespace-mappings'],
+  ['/linux/timeOffsets', 'config-linux.md#offset-for-time-namespace'],
+  ['/linux/mountLabel', 'config-linux.md#mount-label'],
   ['/linux/devices', 'config-linux.md#devices'],
   ['/linux/cgroupsPath', 'config-linux.md#cgroups-path'],
   ['/linux/resources', 'config-linux.md#control-groups'],

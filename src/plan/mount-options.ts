@@ -30,6 +30,8 @@ interface Meaning {
   readonly bind?: 'bind' | 'rbind';
   /** The mount that is there already is changed. */
   readonly again?: true;
+  readonly idmap?: 'idmap' | 'ridmap';
+  readonly copyUp?: true;
 }
 
 const atime = (set: number): Meaning => ({ set, clear: MOUNT_ATTR__ATIME });
@@ -66,6 +68,9 @@ const others: Readonly<Record<string, Meaning>> = {
   bind: { bind: 'bind' },
   rbind: { bind: 'rbind' },
   remount: { again: true },
+  idmap: { idmap: 'idmap' },
+  ridmap: { idmap: 'ridmap' },
+  tmpcopyup: { copyUp: true },
   sync: { superblock: 'sync' },
   async: { superblock: 'async' },
   dirsync: { superblock: 'dirsync' },
@@ -116,6 +121,10 @@ export interface MountOptions {
   readonly remount: number;
   /** `remount`: no new mount, the one at the destination is changed. */
   readonly again: boolean;
+  /** Ids are mapped, for one mount or for its tree. */
+  readonly idmap: 'idmap' | 'ridmap' | undefined;
+  /** `tmpcopyup`: a tmpfs begins with what lies below it. */
+  readonly copyUp: boolean;
 }
 
 /** Reads options from left to right: a later one undoes an earlier one. */
@@ -125,6 +134,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let tree: Change = { set: 0, clear: 0 };
   let remount = 0;
   let again = false;
+  let idmap: MountOptions['idmap'];
+  let copyUp = false;
   const data: string[] = [];
   const propagation: { flag: number; recursive: boolean }[] = [];
   for (const option of options) {
@@ -136,19 +147,25 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     const meaning = meaningOf(option);
     if (meaning === undefined) {
       // Names and values of the file system's own; several may stand in one string.
-      if (!option.includes(',')) data.push(option);
-      else for (const part of option.split(',')) if (part !== '') data.push(part);
+      if (!option.includes(',') && !option.includes('"')) data.push(option);
+      else data.push(...splitData(option));
       continue;
     }
     if (meaning.bind !== undefined) bind = meaning.bind;
     if (meaning.again === true) again = true;
+    if (meaning.idmap !== undefined) idmap = meaning.idmap;
+    if (meaning.copyUp === true) copyUp = true;
     if (meaning.superblock !== undefined) data.push(meaning.superblock);
     if (meaning.remount !== undefined) remount |= meaning.remount;
     if (meaning.recursive === true) tree = add(tree, meaning);
     else single = add(single, meaning);
   }
-  return { bind, single, tree, propagation, data, remount, again };
+  return { bind, single, tree, propagation, data, remount, again, idmap, copyUp };
 }
+
+/** A comma between quotes is part of a value, as in `context="u:r:t:s0:c1,c2"`; the kernel wants it without the quotes. */
+const splitData = (option: string): string[] =>
+  (option.match(/(?:"[^"]*"|[^,"]|")+/g) ?? []).map((part) => part.replace(/^([a-z]+)="(.*)"$/, '$1=$2'));
 
 function add(change: Change, { set = 0, clear = 0 }: Meaning): Change {
   // mount_setattr(2): an access time value is set only together with clearing the whole field.

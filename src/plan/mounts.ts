@@ -1,10 +1,22 @@
 // mounts: each entry becomes a detached mount, its attributes, and its place inside the root.
 
 import { ConfigError } from '../errors.ts';
-import { MOUNT_ATTR__ATIME, MOUNT_ATTR_RDONLY } from '../linux/flags.ts';
+import {
+  MOUNT_ATTR__ATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  MS_SLAVE,
+} from '../linux/flags.ts';
 import { cleanPath } from '../spec/text.ts';
-import type { Mount, Spec } from '../spec/types.ts';
-import { type Change, type MountOptions, parseMountOptions } from './mount-options.ts';
+import type { LinuxNamespace, Mount, Spec } from '../spec/types.ts';
+import type { HostFacts } from './host.ts';
+import { makeFileSystem } from './mount-data.ts';
+import { planIdMap, sharedIdMaps } from './mount-ids.ts';
+import { checkLabel, labelOptions } from './mount-label.ts';
+import { type Change, type MountOptions, parseMountOptions, propagations } from './mount-options.ts';
 import type { NamespacePlan } from './namespaces.ts';
 import type { PlanRequest } from './plan.ts';
 import { type InitStep, PROC_FILE, PROC_ITSELF, PROC_OUTSIDE, SLOT_DEV, SLOT_MOUNT } from './steps.gen.ts';
@@ -26,15 +38,56 @@ const replaceable = new Set([
   '/proc/sys/crypto/fips_enabled',
 ]);
 
+export interface MountsPlan {
+  /** Before a user namespace is entered: what is bound from the host. */
+  readonly early: readonly InitStep[];
+  /** Inside the root, in the order of the configuration. */
+  readonly steps: readonly InitStep[];
+}
+
+/** What all mounts of a plan share. */
+interface Context {
+  readonly spec: Spec;
+  readonly request: PlanRequest;
+  readonly cgroup: string | undefined;
+  readonly namespaces: NamespacePlan;
+  /** Sources are opened with the rights of the host's root, before the user namespace takes them away. */
+  readonly opensEarly: boolean;
+}
+
+/** File systems that show a namespace: where it is joined, it may be owned by a user namespace outside of the container's. */
+const shows: Readonly<Record<string, LinuxNamespace['type']>> = {
+  sysfs: 'network',
+  mqueue: 'ipc',
+  cgroup: 'cgroup',
+  cgroup2: 'cgroup',
+};
+
+function showsJoined(mount: Mount, namespaces: NamespacePlan): boolean {
+  const type = shows[mount.type ?? ''];
+  return type !== undefined && namespaces.joins(type);
+}
+
 export function planMounts(
   spec: Spec,
   request: PlanRequest,
+  facts: HostFacts,
   cgroup: string | undefined,
   namespaces: NamespacePlan,
-): InitStep[] {
+): MountsPlan {
   const mounts = spec.mounts ?? [];
   if (!namespaces.hasMount) refuseMounts(spec);
-  return mounts.flatMap((mount, index) => planMount(mount, `/mounts/${index}`, request, cgroup, namespaces));
+  checkLabel(spec, facts);
+  const opensEarly = namespaces.inUser && facts.euid === 0;
+  const context: Context = { spec, request, cgroup, namespaces, opensEarly };
+  const early: InitStep[] = [];
+  const steps: InitStep[] = [];
+  mounts.forEach((mount, index) => {
+    const plan = planMount(mount, index, context);
+    early.push(...plan.early);
+    steps.push(...plan.steps);
+  });
+  return { early: sharedIdMaps(early), steps: sharedIdMaps(steps) };
 }
 
 /** Without a mount namespace each of these would be a mount of the host's. */
@@ -79,45 +132,34 @@ const isLate = (options: MountOptions): boolean =>
 export const bindsDev = (spec: Spec): boolean =>
   (spec.mounts ?? []).some((mount) => isDev(mount) && parseMountOptions(mount.options ?? []).bind !== undefined);
 
-function planMount(
-  mount: Mount,
-  from: string,
-  request: PlanRequest,
-  cgroup: string | undefined,
-  namespaces: NamespacePlan,
-): InitStep[] {
+function planMount(mount: Mount, index: number, context: Context): MountsPlan {
+  const from = `/mounts/${index}`;
   const options = parseMountOptions(mount.options ?? []);
   const target = cleanPath(mount.destination);
-  if (target === '/') {
-    throw new ConfigError('config.json', [
-      {
-        pointer: `${from}/destination`,
-        expected: 'a path below /',
-        found: '"/"',
-        hint: 'the root itself is root.path',
-      },
-    ]);
-  }
+  checkMount(mount, options, target, from);
   const late = target === '/dev' && isLate(options);
-  if (options.again) return planRemount(target, late ? withoutReadonly(options) : options, `${from}/options`);
-  const source = sourceOf(mount, options, from, request, cgroup, namespaces, late);
-  const steps: InitStep[] = [source.step];
-  const change = (part: Change, recursive: number) => {
-    if (part.set === 0 && part.clear === 0) return;
-    steps.push({
-      op: 'setMount',
-      slot: SLOT_MOUNT,
-      ...part,
-      propagation: 0,
-      recursive,
-      from: `${from}/options`,
-      why: 'before it can be seen at its place',
-      about: mount.destination,
-    });
-  };
-  if (source.bound) {
-    change(options.single, 0);
-    change(options.tree, 1);
+  if (options.again)
+    return { early: [], steps: planRemount(target, late ? withoutReadonly(options) : options, `${from}/options`) };
+  // A tmpfs that is filled first cannot be read-only before.
+  const sealed = options.copyUp && isLate(options);
+  const source = sourceOf(mount, late || sealed ? withoutReadonly(options) : options, from, context);
+  const make: InitStep[] = [source.step];
+  const early = context.opensEarly && (source.bound || showsJoined(mount, context.namespaces));
+  if (early && source.bound) make.push(apart(context.spec, mount, from));
+  if (source.bound) make.push(...changes(options, from, mount.destination));
+  make.push(...planIdMap(context.spec, mount, options, from));
+  const label = context.spec.linux.mountLabel;
+  if (label !== undefined && mount.type === 'mqueue' && !source.bound) {
+    const why = 'its file system takes no context as an option';
+    make.push({ op: 'labelMount', label, from: '/linux/mountLabel', why, about: mount.destination });
+  }
+  if (options.copyUp) make.push(...copyUp(mount, options, target, from));
+  if (sealed && !late) make.push(...changes({ ...options, tree: none }, from, mount.destination));
+  const steps: InitStep[] = early ? [] : make;
+  if (early) {
+    const why = 'until the root is there';
+    make.push({ op: 'keepMount', index, from, why, about: mount.destination });
+    steps.push({ op: 'takeMount', index, from, why: 'opened with the rights of the host', about: mount.destination });
   }
   steps.push({
     op: 'attachMount',
@@ -130,25 +172,98 @@ function planMount(
   });
   steps.push(...propagationSteps(options, `${from}/options`, mount.destination));
   // A bind leaves the superblock alone: it is the host's.
-  if (options.remount !== 0 && !source.bound) {
-    const reason = { from: `${from}/options`, about: mount.destination };
-    const { single, tree, data } = late ? withoutReadonly(options) : options;
-    const flags = data.reduce((sum, name) => sum | (remountFlags[name] ?? 0), options.remount);
-    steps.push({ op: 'remount', flags, why: 'a superblock flag that only mount(2) can set', ...reason });
-    const set = single.set | tree.set;
-    const why = 'mount(2) has reset the attributes that it was not told of';
-    steps.push({
+  if (options.remount !== 0 && !source.bound)
+    steps.push(...superblockFlags(late ? withoutReadonly(options) : options, from, mount.destination));
+  return { early: early ? make : [], steps };
+}
+
+function checkMount(mount: Mount, options: MountOptions, target: string, from: string): void {
+  if (target === '/') {
+    throw new ConfigError('config.json', [
+      {
+        pointer: `${from}/destination`,
+        expected: 'a path below /',
+        found: '"/"',
+        hint: 'the root itself is root.path',
+      },
+    ]);
+  }
+  if (options.copyUp && (mount.type !== 'tmpfs' || options.bind !== undefined || options.again)) {
+    throw new ConfigError('config.json', [
+      { pointer: `${from}/options`, expected: 'a new tmpfs with tmpcopyup', found: JSON.stringify(mount.type ?? '') },
+    ]);
+  }
+}
+
+const none: Change = { set: 0, clear: 0 };
+
+/** Attributes of a mount before it can be seen. */
+function changes(options: Pick<MountOptions, 'single' | 'tree'>, from: string, about: string): InitStep[] {
+  const change = (part: Change, recursive: number): InitStep[] =>
+    part.set === 0 && part.clear === 0
+      ? []
+      : [
+          {
+            op: 'setMount',
+            slot: SLOT_MOUNT,
+            ...part,
+            propagation: 0,
+            recursive,
+            from: `${from}/options`,
+            why: 'before it can be seen at its place',
+            about,
+          },
+        ];
+  return [...change(options.single, 0), ...change(options.tree, 1)];
+}
+
+/** In the mount namespace of a new user namespace all would be slaves at least; a clone of before is made one. */
+function apart(spec: Spec, mount: Mount, from: string): InitStep {
+  const { flag } = propagations[spec.linux.rootfsPropagation ?? 'rslave'] ?? { flag: MS_SLAVE };
+  const isPrivate = flag !== MS_SLAVE && flag !== propagations['shared']?.flag;
+  return {
+    op: 'setMount',
+    slot: SLOT_MOUNT,
+    set: 0,
+    clear: 0,
+    propagation: isPrivate ? MS_PRIVATE : MS_SLAVE,
+    recursive: 1,
+    from,
+    why: 'a clone of the host is its peer: what is mounted there inside would appear outside',
+    about: mount.destination,
+  };
+}
+
+function copyUp(mount: Mount, options: MountOptions, target: string, from: string): InitStep[] {
+  const named = options.data.some((option) => /^(mode|uid|gid)=/.test(option));
+  return [
+    {
+      op: 'copyUp',
+      target,
+      attributes: named ? 0 : 1,
+      from: `${from}/options`,
+      why: 'what the image has there is there again, and can be changed',
+      about: mount.destination,
+    },
+  ];
+}
+
+function superblockFlags({ single, tree, data, remount }: MountOptions, from: string, about: string): InitStep[] {
+  const reason = { from: `${from}/options`, about };
+  const flags = data.reduce((sum, name) => sum | (remountFlags[name] ?? 0), remount);
+  return [
+    { op: 'remount', flags, why: 'a superblock flag that only mount(2) can set', ...reason },
+    {
       op: 'setMount',
       slot: SLOT_MOUNT,
-      set,
+      set: single.set | tree.set,
       clear: MOUNT_ATTR__ATIME,
       propagation: 0,
       recursive: 0,
-      why,
+      why: 'mount(2) has reset the attributes that it was not told of',
       ...reason,
-    });
-  }
-  return steps;
+    },
+  ];
 }
 
 const propagationSteps = ({ propagation }: MountOptions, from: string, about: string): InitStep[] =>
@@ -196,15 +311,8 @@ interface Source {
   readonly bound: boolean;
 }
 
-function sourceOf(
-  mount: Mount,
-  options: MountOptions,
-  from: string,
-  request: PlanRequest,
-  cgroup: string | undefined,
-  namespaces: NamespacePlan,
-  late: boolean,
-): Source {
+function sourceOf(mount: Mount, options: MountOptions, from: string, context: Context): Source {
+  const { spec, request, cgroup, namespaces } = context;
   const type = mount.type ?? '';
   if (options.bind !== undefined) {
     if (mount.source === undefined || mount.source === '') {
@@ -217,22 +325,45 @@ function sourceOf(
   }
   const isCgroup = type === 'cgroup' || type === 'cgroup2';
   // Without a cgroup namespace a new cgroup2 mount would show the host's whole hierarchy.
-  if (isCgroup && !namespaces.newCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
-  const attributes = options.single.set | options.tree.set;
+  if (isCgroup && !namespaces.hasCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
+  const fallback = namespaces.inUser ? hostTrees[type] : undefined;
+  const absent = (kind: LinuxNamespace['type']) => !namespaces.owns(kind) && !namespaces.joins(kind);
+  const instead = fallback !== undefined && absent(fallback.shows) ? fallback : undefined;
+  const data = isCgroup ? [] : options.data;
   return {
     bound: false,
-    step: {
-      op: 'mount',
+    step: makeFileSystem({
       source: mount.source ?? type,
       fstype: isCgroup ? 'cgroup2' : type,
-      options: isCgroup ? [] : late ? options.data.filter((option) => option !== 'ro') : options.data,
-      attributes: late ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
+      options: [...data, ...labelOptions(spec, type, data)],
+      attributes: options.single.set | options.tree.set,
+      instead: instead?.path ?? '',
+      also: instead?.also ?? 0,
       from,
       why: whyOf(type),
       about: mount.destination,
-    },
+    }),
   };
 }
+
+interface HostTree {
+  readonly path: string;
+  /** The namespace whose state the file system shows: only its owner may mount it. */
+  readonly shows: LinuxNamespace['type'];
+  readonly also: number;
+}
+
+/** What is bound where a user namespace may not mount the file system, which shows what is the host's. */
+const hostTrees: Readonly<Record<string, HostTree>> = {
+  sysfs: {
+    path: '/sys',
+    shows: 'network',
+    // It is the host's own, devices and all.
+    also: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+  },
+  proc: { path: '/proc', shows: 'pid', also: 0 },
+  mqueue: { path: '/dev/mqueue', shows: 'ipc', also: 0 },
+};
 
 const bind = (mount: Mount, source: string, recursive: boolean, from: string): Source => ({
   bound: true,

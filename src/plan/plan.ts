@@ -46,9 +46,10 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
   const resctrl = planResctrl(spec, request.id, facts.resctrl);
-  const devices = planDevices(spec, namespaces.newUser);
+  const devices = planDevices(spec, namespaces.inUser);
+  const mounts = planMounts(spec, request, facts, cgroup?.path, namespaces);
   const seccomp = planSeccomp(spec, request);
-  const process = planProcess(spec, request, facts, namespaces.newUser, seccomp);
+  const process = planProcess(spec, request, facts, namespaces.inUser, seccomp);
   const root = planRootOpen(spec, request, namespaces, facts);
   const netDevices = planNetDevices(spec.linux);
   const createHooks = [
@@ -58,13 +59,16 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
 
   const init: InitStep[] = [
     ...planHookOutput(spec),
-    // The root is opened while the host's own rights and paths are at hand: inside a user namespace they are not.
+    // The root and what is bound are opened while the host's own rights and paths are at hand: inside a user namespace
+    // they are not.
     ...root.before,
+    ...namespaces.first,
+    ...mounts.early,
     ...namespaces.enter,
     ...netDevices.init,
     ...process.session,
     ...root.attach,
-    ...planMounts(spec, request, cgroup?.path, namespaces),
+    ...mounts.steps,
     // /dev is filled after the mounts, because one of them may be /dev itself.
     ...devices,
     ...process.prepare,

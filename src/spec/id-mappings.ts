@@ -1,7 +1,7 @@
 // The rules of user namespaces (user_namespaces(7), kernel/user_namespace.c), checked before the kernel says EINVAL.
 
 import type { Report } from './report.ts';
-import type { LinuxIDMapping, LinuxNamespace, Spec } from './types.ts';
+import type { LinuxIDMapping, LinuxNamespace, Mount, Spec } from './types.ts';
 
 /** UID_GID_MAP_MAX_EXTENTS, Linux 4.15 and later. */
 const MOST_MAPPINGS = 340;
@@ -12,6 +12,22 @@ export function checkIdMappings(spec: Spec, report: Report): void {
   const user = userNamespace(namespaces);
   checkMappings('/linux/uidMappings', uidMappings ?? [], user, report);
   checkMappings('/linux/gidMappings', gidMappings ?? [], user, report);
+}
+
+/** Mappings of a mount come in pairs (config.md#mounts), as a user namespace has both. */
+export function checkMountMappings(spec: Spec, report: Report): void {
+  const mounts = spec.mounts ?? [];
+  for (let i = 0; i < mounts.length; i++) {
+    const { uidMappings = [], gidMappings = [] } = mounts[i] as Mount;
+    if (uidMappings.length === 0 && gidMappings.length === 0) continue;
+    checkMountMap(`/mounts/${i}/uidMappings`, uidMappings, report);
+    checkMountMap(`/mounts/${i}/gidMappings`, gidMappings, report);
+  }
+}
+
+function checkMountMap(where: string, mappings: readonly LinuxIDMapping[], report: Report): void {
+  if (mappings.length === 0) report.at(where, 'mappings of both, users and groups', undefined);
+  else checkAll(where, mappings, report);
 }
 
 function checkMappings(
@@ -28,6 +44,10 @@ function checkMappings(
     if (user.path === undefined) report.at(where, 'at least one mapping for the new user namespace', undefined);
     return;
   }
+  checkAll(where, mappings, report);
+}
+
+function checkAll(where: string, mappings: readonly LinuxIDMapping[], report: Report): void {
   if (mappings.length > MOST_MAPPINGS) {
     report.at(where, `at most ${MOST_MAPPINGS} mappings`, mappings);
     return;

@@ -1,14 +1,14 @@
 // What one field of config.json says about another. Each rule names the fields that it reads, and is left out where
 // one of them is wrong in itself.
 
-import { addNamespace, checkIdMappings, checkMappedUser } from './id-mappings.ts';
+import { addNamespace, checkIdMappings, checkMappedUser, checkMountMappings } from './id-mappings.ts';
 import type { Report } from './report.ts';
 import { checkNetDevices } from './net-devices.ts';
 import { checkMemoryPolicy, checkScheduler } from './scheduling.ts';
 import { checkSeccomp } from './seccomp.ts';
 import { checkSysctl } from './sysctl.ts';
 import { cleanPath } from './text.ts';
-import type { LinuxNamespaceType, Spec } from './types.ts';
+import type { LinuxDevice, LinuxNamespaceType, Spec } from './types.ts';
 
 interface Rule {
   readonly reads: readonly string[];
@@ -19,9 +19,11 @@ const rules: readonly Rule[] = [
   { reads: ['/linux/namespaces'], check: checkNamespacesOnce },
   { reads: ['/linux/namespaces', '/hostname', '/domainname'], check: checkUtsNames },
   { reads: ['/linux/namespaces', '/linux/maskedPaths', '/linux/readonlyPaths'], check: checkHiddenPaths },
+  { reads: ['/linux/namespaces', '/linux/timeOffsets'], check: checkTimeOffsets },
   { reads: ['/process/rlimits'], check: checkRlimits },
   { reads: ['/linux/devices'], check: checkDevices },
   { reads: ['/mounts'], check: checkMounts },
+  { reads: ['/mounts'], check: checkMountMappings },
   { reads: ['/linux/namespaces', '/linux/uidMappings', '/linux/gidMappings'], check: checkIdMappings },
   {
     reads: ['/linux/namespaces', '/linux/uidMappings', '/linux/gidMappings', '/process/user'],
@@ -76,6 +78,22 @@ function checkHiddenPaths(spec: Spec, report: Report): void {
   }
 }
 
+/** The kernel's clocks that a time namespace can move (time_namespaces(7)); nobody could tell that another is left. */
+function checkTimeOffsets(spec: Spec, report: Report): void {
+  const offsets = spec.linux.timeOffsets;
+  if (offsets === undefined) return;
+  const clocks = Object.keys(offsets);
+  for (const clock of clocks) {
+    if (clock !== 'monotonic' && clock !== 'boottime')
+      report.at(`/linux/timeOffsets/${clock}`, 'one of the clocks monotonic, boottime', offsets[clock as 'monotonic']);
+  }
+  const time = spec.linux.namespaces?.find(({ type }) => type === 'time');
+  if (clocks.length > 0 && (time === undefined || time.path !== undefined)) {
+    const hint = time === undefined ? addNamespace('time') : undefined;
+    report.at('/linux/timeOffsets', '(nothing) without a new time namespace', offsets, hint);
+  }
+}
+
 function checkRlimits(spec: Spec, report: Report): void {
   spec.process?.rlimits?.forEach(({ type, soft, hard }, i, all) => {
     if (firstOfType(all, type) < i) report.at(`/process/rlimits/${i}/type`, 'each type once', type);
@@ -84,7 +102,12 @@ function checkRlimits(spec: Spec, report: Report): void {
 }
 
 function checkDevices(spec: Spec, report: Report): void {
-  spec.linux.devices?.forEach((device, i) => {
+  spec.linux.devices?.forEach((device, i, all) => {
+    const path = cleanPath(device.path);
+    for (let k = 0; k < i; k++) {
+      if (cleanPath((all[k] as LinuxDevice).path) === path)
+        report.at(`/linux/devices/${i}/path`, `a path that /linux/devices/${k} does not have`, device.path);
+    }
     if (device.type === 'p') return;
     for (const field of ['major', 'minor'] as const) {
       if (device[field] !== undefined) continue;

@@ -227,7 +227,7 @@ export interface Linux {
   /** `config-linux.md#personality` */
   readonly personality?: LinuxPersonality;
   /** By clock: `monotonic`, `boottime` (`config-linux.md#offset-for-time-namespace`). */
-  readonly timeOffsets?: Readonly<Record<string, LinuxTimeOffset>>;
+  readonly timeOffsets?: Readonly<Partial<Record<'monotonic' | 'boottime', LinuxTimeOffset>>>;
 }
 
 export interface LinuxNamespace {

@@ -4,6 +4,8 @@ export interface Mount {
   type?: string;
   source?: string;
   options?: string[];
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
 }
 
 export interface Hook {
@@ -18,7 +20,7 @@ export interface Namespace {
   path?: string;
 }
 
-interface IdMapping {
+export interface IdMapping {
   containerID: number;
   hostID: number;
   size: number;
@@ -63,6 +65,8 @@ export interface Config {
     namespaces: Namespace[];
     uidMappings?: IdMapping[];
     gidMappings?: IdMapping[];
+    timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>;
+    mountLabel?: string;
     devices?: Device[];
     cgroupsPath?: string;
     resources?: Record<string, unknown>;

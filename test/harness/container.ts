@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, type TestContext } from 'vitest';
 import { baseConfig, type Changes, type Config } from './config.ts';
-import { hostMounts, lastingLeaksOf, quietly, sweep, type Traces } from './leaks.ts';
+import { hostMounts, lastingLeaksOf, sweep, type Traces } from './leaks.ts';
 import { makeRootfs } from './rootfs.ts';
 import { runtime } from './runtime.ts';
-import { until } from './wait.ts';
+import { quietly, slowness, until } from './wait.ts';
 
 export interface Result {
   code: number;
@@ -111,7 +111,7 @@ export class Container {
     try {
       const { status, signal, error } = spawnSync(command, args, {
         stdio,
-        timeout: 15_000,
+        timeout: 15_000 * slowness,
         killSignal: 'SIGKILL',
         ...options,
         env: this.env(options.env),

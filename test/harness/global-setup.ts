@@ -1,7 +1,7 @@
 // Once per `vitest run`, before the workers: what every file needs, and a plain sentence when it is not there.
 import { existsSync } from 'node:fs';
 import { hasUnifiedCgroups } from './host.ts';
-import { buildProbe, busybox } from './rootfs.ts';
+import { buildProbes, busybox } from './rootfs.ts';
 import { runtime } from './runtime.ts';
 
 export default function setup(): void {
@@ -12,6 +12,6 @@ export default function setup(): void {
   if (process.geteuid?.() !== 0) console.warn('native tests need root: all of them will be skipped');
   else if (!hasUnifiedCgroups())
     console.warn('native tests need cgroup v2 at /sys/fs/cgroup: start them through scripts/in-unified-cgroup');
-  buildProbe();
-  console.log(`native tests of ${runtime.name}: ${runtime.command.join(' ')}`);
+  buildProbes();
+  console.log(`tests of ${runtime.name}: ${runtime.command.join(' ')}`);
 }

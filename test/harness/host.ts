@@ -20,6 +20,7 @@ export type Requirement =
   | `controller:${string}`
   | `program:${string}`
   | `profile:${'docker' | 'podman'}`
+  | `module:${string}`
   | `kernel:${number}.${number}`;
 
 const CGROUP2_MAGIC = 0x63677270;
@@ -111,6 +112,8 @@ function ask(requirement: Requirement): string | undefined {
       return hasProfile(name as ProfileName)
         ? undefined
         : `needs ${name}'s default seccomp profile (scripts/setup tests)`;
+    case 'module':
+      return spawnSync('modprobe', ['--dry-run', name]).status === 0 ? undefined : `needs the kernel module ${name}`;
     case 'kernel':
       return kernelIsAtLeast(name) ? undefined : `needs Linux ${name}`;
     default:

@@ -2,8 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { cgroupRoot } from './cgroups.ts';
 import { runtime } from './runtime.ts';
-import { sleepSync } from './wait.ts';
+import { quietly, sleepSync, slowness } from './wait.ts';
 
 export interface Traces {
   id: string;
@@ -11,8 +12,6 @@ export interface Traces {
   stateRoot: string;
   tmp: string;
 }
-
-const cgroupRoot = '/sys/fs/cgroup';
 
 export function hostMounts(): string[] {
   // Other test files run at the same time and mount below their own scratch directories, which carry their pid.
@@ -94,7 +93,7 @@ function leaksOf(traces: Traces, mountsBefore: string[]): string[] {
 
 // The last processes of a killed container need a moment to be reaped by whoever inherited them.
 export function lastingLeaksOf(traces: Traces, mountsBefore: string[]): string[] {
-  const deadline = Date.now() + 1000;
+  const deadline = Date.now() + 1000 * slowness;
   for (;;) {
     const leaks = leaksOf(traces, mountsBefore);
     if (leaks.length === 0 || Date.now() > deadline) return leaks;
@@ -113,13 +112,5 @@ export function sweep(traces: Traces): void {
   for (let tries = 0; tries < 50 && cgroupsOf(traces.id).length > 0; tries += 1) {
     for (const cgroup of cgroupsOf(traces.id).reverse()) quietly(() => rmdirSync(cgroup));
     if (cgroupsOf(traces.id).length > 0) sleepSync(10);
-  }
-}
-
-export function quietly<T>(action: () => T): T | undefined {
-  try {
-    return action();
-  } catch {
-    return undefined;
   }
 }

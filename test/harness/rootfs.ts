@@ -1,4 +1,4 @@
-// Debian's busybox and our probe in; a root filesystem for one container out. Each container gets copies: tests let
+// Debian's busybox and our probes in; a root filesystem for one container out. Each container gets copies: tests let
 // hostile containers write, and an inode shared with the next container would carry the damage on.
 import { spawnSync } from 'node:child_process';
 import {
@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { projectDir } from './runtime.ts';
 
 const cacheDir = join(projectDir, '.cache/test');
-const probeSource = join(projectDir, 'test/probe/probe.c');
+const programs = ['probe', 'load'];
 export const probe = join(cacheDir, 'probe');
 export const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path)) ?? '/bin/busybox';
 
@@ -63,23 +63,26 @@ function newer(path: string, than: string): boolean {
   return existsSync(path) && statSync(path).mtimeMs >= statSync(than).mtimeMs;
 }
 
-export function buildProbe(): void {
-  if (newer(probe, probeSource)) return;
+export function buildProbes(): void {
   mkdirSync(cacheDir, { recursive: true });
-  const unfinished = `${probe}.${process.pid}`;
-  const compiled = spawnSync('gcc', ['-static', '-O2', '-Wall', '-Wextra', '-o', unfinished, probeSource], {
+  for (const name of programs) compile(join(projectDir, 'test/probe', `${name}.c`), join(cacheDir, name));
+}
+
+function compile(source: string, program: string): void {
+  if (newer(program, source)) return;
+  const unfinished = `${program}.${process.pid}`;
+  const compiled = spawnSync('gcc', ['-static', '-O2', '-Wall', '-Wextra', '-o', unfinished, source], {
     encoding: 'utf8',
   });
-  if (compiled.status !== 0)
-    throw new Error(`cannot compile test/probe/probe.c\n${compiled.stderr ?? compiled.error?.message}`);
-  renameSync(unfinished, probe);
+  if (compiled.status !== 0) throw new Error(`cannot compile ${source}\n${compiled.stderr ?? compiled.error?.message}`);
+  renameSync(unfinished, program);
 }
 
 export function makeRootfs(rootfs: string): void {
   for (const dir of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp']) mkdirSync(join(rootfs, dir), { recursive: true });
   chmodSync(join(rootfs, 'tmp'), 0o1777);
   copyFileSync(busybox, join(rootfs, 'bin/busybox'));
-  copyFileSync(probe, join(rootfs, 'bin/probe'));
+  for (const name of programs) copyFileSync(join(cacheDir, name), join(rootfs, 'bin', name));
   for (const applet of applets) symlinkSync('busybox', join(rootfs, 'bin', applet));
   writeFileSync(
     join(rootfs, 'etc/passwd'),

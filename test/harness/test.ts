@@ -2,6 +2,7 @@
 import { type TestContext, test as vitestTest } from 'vitest';
 import { type Requirement, whatIsMissing } from './host.ts';
 import { type Family, runtime } from './runtime.ts';
+import { slowness } from './wait.ts';
 
 interface Needs {
   needs?: Requirement[];
@@ -36,7 +37,7 @@ export function test(name: string, needsOrBody: Needs | Body, maybeBody?: Body):
   const required: Requirement[] = ['root', 'unified cgroups', ...(needs.needs ?? [])];
   const missing = required.map(whatIsMissing).filter((sentence) => sentence !== undefined);
   if (missing.length === 0) {
-    vitestTest(name, { timeout: needs.timeout ?? 20_000 }, body);
+    vitestTest(name, { timeout: (needs.timeout ?? 20_000) * slowness }, body);
   } else if (mustRun) {
     vitestTest(name, () => {
       throw new Error(`TSRUN_MUST_RUN=1 and this test cannot run: ${missing.join('; ')}`);

@@ -6,6 +6,8 @@ import type { TestContext } from 'vitest';
 import {
   type Changes,
   capabilities,
+  cgroupOf,
+  cgroupRoot as root,
   cgroupsOf,
   type Container,
   container,
@@ -19,15 +21,7 @@ import {
   withoutMount,
 } from '../harness/index.ts';
 
-const root = '/sys/fs/cgroup';
 const all = capabilities('CAP_MKNOD', 'CAP_SYS_ADMIN');
-
-function cgroupOf(box: Container): string {
-  const line = readFileSync(`/proc/${box.state().pid}/cgroup`, 'utf8')
-    .split('\n')
-    .find((text) => text.startsWith('0::'));
-  return join(root, line?.slice(3) ?? '');
-}
 
 function limited(t: TestContext, resources: Record<string, unknown>, more: Changes = {}): Container {
   return container(t, { ...more, linux: { resources } });

@@ -1,7 +1,18 @@
 // The default devices and links, linux.devices, and /dev itself.
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { baseMounts, capabilities, container, expect, facts, inside, test, withoutMount } from '../harness/index.ts';
+import {
+  baseMounts,
+  baseNamespaces,
+  capabilities,
+  container,
+  expect,
+  facts,
+  inside,
+  test,
+  withoutMount,
+} from '../harness/index.ts';
 
 const defaults = { null: '1:3', zero: '1:5', full: '1:7', random: '1:8', urandom: '1:9', tty: '5:0' };
 
@@ -132,4 +143,73 @@ test('the modes of /dev, /dev/shm and /dev/pts are those of their mounts', (t) =
     ),
   );
   expect(out).toEqual({ '/dev': 'd 755 0:0', '/dev/shm': 'd 1777 0:0', '/dev/pts': 'd 755 0:0' });
+});
+
+const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+const userNamespace = {
+  namespaces: [...baseNamespaces, { type: 'user' }],
+  uidMappings: mappings,
+  gidMappings: mappings,
+};
+
+test("linux.devices: in a user namespace it is the host's device of the same path", {
+  needs: ['user namespaces'],
+  except: { crun: 'crun 1.8 makes a node' },
+}, (t) => {
+  const host = statSync('/dev/net/tun');
+  const devices = [{ path: '/dev/net/tun', type: 'c', major: 10, minor: 200, fileMode: 0o666 }];
+  const box = container(t, { linux: { ...userNamespace, devices } }, { owner: 100_000 });
+  const { out, err } = box.run('probe', 'stat', '/dev/net/tun');
+  expect(err).toBe('');
+  expect(out).toBe(`/dev/net/tun c ${(host.mode & 0o777).toString(8)} 65534:65534 10:200\n`);
+});
+
+test('linux.devices: in a user namespace another device at that path of the host is refused', {
+  needs: ['user namespaces'],
+  except: { runc: 'runc 1.1 binds whatever is there', crun: 'crun 1.8 binds whatever is there' },
+}, (t) => {
+  const devices = [{ path: '/dev/net/tun', type: 'c', major: 1, minor: 1 }];
+  const box = container(t, { linux: { ...userNamespace, devices } }, { owner: 100_000 });
+  const { code, err } = box.run('true');
+  expect(code).toBe(1);
+  expect(err).toMatch(/make device failed: statx \/dev\/net\/tun: .*ENODEV.*\/linux\/devices\/0/);
+});
+
+for (const [what, make] of [
+  ['a file', (path: string) => writeFileSync(path, '')],
+  ['another device', (path: string) => void spawnSync('mknod', [path, 'c', '1', '5'])],
+  ['a link to the right one', (path: string) => symlinkSync('/dev/zero', path)],
+] as const) {
+  test(`linux.devices: ${what} that stands at the path already is refused`, {
+    except: { runc: 'runc 1.1 takes it as it is', crun: 'crun 1.8 takes it as it is' },
+  }, (t) => {
+    const box = container(t, {
+      mounts: withoutMount('/dev'),
+      linux: { devices: [{ path: '/dev/mine', type: 'c', major: 1, minor: 3 }] },
+    });
+    mkdirSync(join(box.rootfs, 'dev'), { recursive: true });
+    make(join(box.rootfs, 'dev/mine'));
+    const { code, err } = box.run('true');
+    expect(code).toBe(1);
+    expect(err).toMatch(/\/dev\/mine.*\/linux\/devices\/0/);
+  });
+}
+
+test('linux.devices: the right device that stands at the path already is kept', (t) => {
+  const box = container(t, {
+    mounts: withoutMount('/dev'),
+    linux: { devices: [{ path: '/dev/mine', type: 'c', major: 1, minor: 3 }] },
+  });
+  mkdirSync(join(box.rootfs, 'dev'), { recursive: true });
+  spawnSync('mknod', ['-m', '600', join(box.rootfs, 'dev/mine'), 'c', '1', '3']);
+  expect(box.run('probe', 'stat', '/dev/mine').out).toMatch(/^\/dev\/mine c \d+ 0:0 1:3/);
+});
+
+test('linux.devices: a path that is given twice is refused', {
+  except: { runc: 'runc 1.1 makes the first', crun: 'crun 1.8 makes the first' },
+}, (t) => {
+  const device = { path: '/dev/mine', type: 'c', major: 1, minor: 3 };
+  const { code, err } = container(t, { linux: { devices: [device, { ...device, minor: 5 }] } }).run('true');
+  expect(code).toBe(1);
+  expect(err).toContain('/linux/devices/1/path');
 });

@@ -1,8 +1,16 @@
 // linux.namespaces: new ones differ from the host's, joined ones are those of the path, the rest is the caller's.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import type { TestContext } from 'vitest';
-import { baseNamespaces, capabilities, container, expect, inside, namespaces, test, until } from '../harness/index.ts';
+import {
+  baseNamespaces,
+  capabilities,
+  container,
+  expect,
+  holder,
+  inside,
+  namespaces,
+  test,
+  until,
+} from '../harness/index.ts';
 
 const files: Record<string, string> = {
   pid: 'pid',
@@ -13,18 +21,6 @@ const files: Record<string, string> = {
   cgroup: 'cgroup',
 };
 const hostNamespace = (type: string) => readlinkSync(`/proc/self/ns/${files[type]}`);
-
-// A process that holds new namespaces for a container to join.
-async function holder(t: TestContext, ...flags: string[]): Promise<ChildProcess & { pid: number }> {
-  const child = spawn('unshare', [...flags, 'sh', '-c', 'echo ready; exec sleep 1000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.onTestFinished(() => void child.kill('SIGKILL'));
-  let said = '';
-  child.stdout.on('data', (data) => (said += data));
-  await until('the namespaces are there', () => said.includes('ready'));
-  return child as ChildProcess & { pid: number };
-}
 
 // Proves: linux.namespaces[].type
 for (const { type } of baseNamespaces) {

@@ -29,7 +29,7 @@ async function consoleSocket(t: Parameters<typeof container>[0], box: Container)
   const [socket, output] = [box.path('console.sock'), box.path('console.out')];
   const child = spawn('python3', [box.path('receiver.py'), socket, output], { stdio: 'ignore' });
   t.onTestFinished(() => void child.kill());
-  await until('the receiver listens', () => existsSync(socket));
+  await until('the receiver listens', () => existsSync(socket), 15);
   return () => (existsSync(output) ? readFileSync(output, 'utf8') : '');
 }
 

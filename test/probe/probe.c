@@ -347,6 +347,15 @@ static int list_fd_targets(char **args) {
 }
 
 /* setns(2) into the own mount namespace leads to its root, wherever chroot(2) may have put the process. */
+static int show_clocks(char **args) {
+  struct timespec monotonic, boottime;
+  (void)args;
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &boottime);
+  printf("monotonic %ld\nboottime %ld\n", (long)monotonic.tv_sec, (long)boottime.tv_sec);
+  return 0;
+}
+
 static int show_namespace_root(char **args) {
   struct stat before, after;
 
@@ -439,6 +448,7 @@ static const struct {
     {"call-trapped", 1, make_call_trapped},
     {"exit", 1, exit_with},
     {"nsroot", 0, show_namespace_root},
+    {"clocks", 0, show_clocks},
 };
 
 int main(int argc, char **argv) {

@@ -86,7 +86,9 @@ describe('the words for a step', () => {
   });
 
   test('name the source of a new file system where it says more than its type', () => {
-    const text = describeStep(step('mount', { source: '/dev/sdb1', fstype: 'ext4', options: [], attributes: 0 }));
+    const text = describeStep(
+      step('mount', { source: '/dev/sdb1', fstype: 'ext4', options: [], attributes: 0, instead: '', also: 0 }),
+    );
     expect(text).toContain('/dev/sdb1');
   });
 });

@@ -101,7 +101,7 @@ export function everythingAsRoot(): Json {
 
 export const joined = (): Json =>
   smallConfig((config) => {
-    config.linux.namespaces = ['pid', 'network', 'ipc', 'user', 'mount', 'uts', 'cgroup'].map((type) =>
+    config.linux.namespaces = ['pid', 'network', 'ipc', 'user', 'mount', 'uts', 'cgroup', 'time'].map((type) =>
       type === 'mount' ? { type } : { type, path: `/proc/4242/ns/${type === 'network' ? 'net' : type}` },
     );
   });
@@ -120,9 +120,12 @@ const path = fc.oneof(
 const id = fc.oneof(fc.nat(10), fc.integer({ min: 0, max: 65535 }));
 const byte64 = fc.oneof(fc.nat(5000), fc.constantFrom(2 ** 53 - 1, 2 ** 63, 2 ** 64));
 
+/** They make another kind of mount, or are right only on some, or with mappings. */
+const special = ['bind', 'rbind', 'idmap', 'ridmap', 'tmpcopyup'];
+
 const options = few(
   fc.oneof(
-    fc.constantFrom(...mountOptionNames.filter((name) => name !== 'bind' && name !== 'rbind')),
+    fc.constantFrom(...mountOptionNames.filter((name) => !special.includes(name))),
     fc.constantFrom('size=64m', 'mode=755', 'uid=5,gid=5'),
   ),
   5,
@@ -192,7 +195,7 @@ const sysctls: readonly (readonly [name: string, type: string])[] = [
   ['fs.mqueue.msg_max', 'ipc'],
 ];
 
-const namespaceTypes = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup'];
+const namespaceTypes = ['pid', 'network', 'mount', 'ipc', 'uts', 'user', 'cgroup', 'time'];
 const namespaces = fc
   .tuple(fc.shuffledSubarray(namespaceTypes), fc.infiniteStream(fc.boolean()))
   .map(([types, joins]) =>
@@ -262,9 +265,12 @@ const parts = fc.record({
     },
     { requiredKeys: [] },
   ),
-  devices: some(few(device)),
+  devices: some(fc.uniqueArray(device, { maxLength: 3, selector: ({ path: place }) => place.replaceAll(/\/+/g, '/') })),
   cgroupsPath: some(fc.constantFrom('/pods/a', 'web')),
   resources: some(resources),
+  timeOffsets: some(
+    fc.record({ monotonic: some(fc.record({ secs: fc.integer(), nanosecs: some(fc.nat(999999999)) })) }),
+  ),
   sysctl: fc.subarray([...sysctls]),
   intelRdt: some(
     fc.constantFrom({ closID: 'gold', schemata: ['L3:0=f'] }, { memBwSchema: 'MB:0=50', enableMonitoring: true }),
@@ -285,7 +291,8 @@ const strip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
   const list = part.namespaces ?? [];
   const has = (type: string) => list.some((entry) => entry.type === type);
-  const newUser = list.some((entry) => entry.type === 'user' && !('path' in entry));
+  const isNew = (type: string) => list.some((entry) => entry.type === type && !('path' in entry));
+  const newUser = isNew('user');
   const inMount = has('mount');
   const mappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
   return strip({
@@ -298,6 +305,7 @@ const validConfig: fc.Arbitrary<Json> = parts.map((part) => {
     annotations: part.annotations,
     linux: {
       namespaces: part.namespaces,
+      timeOffsets: isNew('time') ? part.timeOffsets : undefined,
       ...(newUser ? { uidMappings: mappings, gidMappings: mappings } : {}),
       ...(inMount ? part.masks : {}),
       devices: part.devices,

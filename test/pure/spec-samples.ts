@@ -67,7 +67,9 @@ export const fullConfig = (): Json => ({
       { type: 'uts' },
       { type: 'user' },
       { type: 'cgroup' },
+      { type: 'time' },
     ],
+    timeOffsets: { monotonic: { secs: -5, nanosecs: 1 }, boottime: { secs: 7 } },
     devices: [
       { type: 'c', path: '/dev/fuse', major: 10, minor: 229, fileMode: 438, uid: 0, gid: 0 },
       { type: 'p', path: '/dev/pipe' },
@@ -77,6 +79,7 @@ export const fullConfig = (): Json => ({
     netDevices: { eth0: { name: 'net0' }, 'wg~0': {} },
     memoryPolicy: { mode: 'MPOL_BIND', nodes: '0-3', flags: ['MPOL_F_STATIC_NODES'] },
     personality: { domain: 'LINUX32' },
+    mountLabel: 'system_u:object_r:container_file_t:s0',
     maskedPaths: ['/proc/kcore'],
     readonlyPaths: ['/proc/sys'],
     resources: {
@@ -111,14 +114,6 @@ export const fullConfig = (): Json => ({
         },
       ],
     },
-  },
-});
-
-/** A value for each section that this release does not apply yet. */
-export const unappliedSections = (): Json => ({
-  linux: {
-    mountLabel: 'system_u:object_r:container_file_t:s0',
-    timeOffsets: { monotonic: { secs: -5, nanosecs: 1 } },
   },
 });
 

@@ -1,0 +1,34 @@
+// Devices without hardware: something to limit.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { TestContext } from 'vitest';
+
+function must(program: string, ...args: string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? stderr}`);
+}
+
+/** The numbers of a disk that forgets what is written to it (kernel Documentation/block/null_blk.rst). */
+export function nullDisk(): { major: number; minor: number } {
+  must('modprobe', 'null_blk', 'nr_devices=1');
+  const [major = 0, minor = 0] = readFileSync('/sys/block/nullb0/dev', 'utf8').split(':').map(Number);
+  return { major, minor };
+}
+
+/** 64 MiB of swap on a disk in memory, while the test runs. */
+export function swapInMemory(t: TestContext): void {
+  must('modprobe', 'brd', 'rd_nr=1', 'rd_size=65536');
+  must('mkswap', '/dev/ram0');
+  must('swapon', '/dev/ram0');
+  t.onTestFinished(() => must('swapoff', '/dev/ram0'));
+}
+
+/** So many free huge pages of 2 MiB, while the test runs. */
+export function hugePages(t: TestContext, count: number): void {
+  const file = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, String(count));
+  t.onTestFinished(() => writeFileSync(file, before));
+  const got = Number(readFileSync(file, 'utf8'));
+  if (got < count) throw new Error(`the kernel gave ${got} of ${count} huge pages`);
+}
