@@ -36,6 +36,7 @@
       'native/host/process.c',
       'native/host/resctrl.c',
       'native/host/scheduling.c',
+      'native/host/tree.c',
       'native/sys/execute.c',
       'native/sys/files.c',
       'native/sys/process.c',

@@ -143,6 +143,11 @@ export const steps = {
     doc: 'Kills every process of a cgroup and waits until it is empty. cgroup.kill in cgroup-v2.rst',
     fields: { path: 'str' },
   },
+  signal_cgroup: {
+    on: 'host',
+    doc: 'Signals every process of a cgroup and of those below it; none where it is gone. Result: how many. pidfd_send_signal(2)',
+    fields: { path: 'str', signal: 'i32' },
+  },
   remove_dir: {
     on: 'host',
     doc: 'Removes an empty directory; one that is gone, or in use by others, is left. rmdir(2)',

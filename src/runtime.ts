@@ -6,7 +6,7 @@ import { execute, failure, type Observer, runHostSteps } from './execute/execute
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
 import { type AfterGate, connectGate, readAfterGate } from './execute/gate.ts';
-import { killAndWait, openProcess, processesOf, signalProcess } from './state/processes.ts';
+import { killAndWait, openProcess, processesOf, signalCgroup, signalProcess } from './state/processes.ts';
 import { completeRecord, draftRecord } from './state/record.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys } from './linux/sys.ts';
@@ -163,8 +163,11 @@ export class Runtime {
         const record = this.store.find(id);
         return record === undefined ? [] : [stateOf(record)];
       } catch (error) {
-        if (!(error instanceof TsrunError)) throw error;
-        this.options.warn(error.message);
+        // One container of which nothing can be told must not hide the others.
+        if (!(error instanceof TsrunError) && !isSysError(error)) throw error;
+        this.options.warn(
+          isSysError(error) ? sysError(`container ${JSON.stringify(id)}`, error).message : error.message,
+        );
         return [];
       }
     });
@@ -173,16 +176,12 @@ export class Runtime {
   /** runtime.md#kill. With `all`, every process of the container's cgroup. */
   kill(id: string, signal: number, all: boolean): void {
     const record = this.store.load(id);
+    const { cgroup } = record;
     const status = statusOf(record);
-    const members = record.cgroup === undefined ? [] : processesOf(record.cgroup.path);
     // Where the pid namespace is shared, processes may outlive the first one: --all still reaches them.
-    if (!(all && status === 'stopped' && members.length > 0)) check('kill', id, status);
-    if (signal === SIGKILL && record.cgroup !== undefined && (all || record.sharedPid)) {
-      runHostSteps(removeCgroup(record.cgroup.path, []));
-      return;
-    }
-    const targets = all && members.length > 0 ? members : [record.pid];
-    for (const pid of targets) signalProcess(pid, signal, pid === record.pid ? record : undefined);
+    if (!(all && status === 'stopped')) check('kill', id, status);
+    if (cgroup !== undefined && (all || (signal === SIGKILL && record.sharedPid))) signalCgroup(cgroup.path, signal);
+    else if (status !== 'stopped') signalProcess(record, signal);
   }
 
   /** runtime.md#delete. With `force`, a running one is killed first and a missing one is no failure. */

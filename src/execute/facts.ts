@@ -1,12 +1,12 @@
 // Reads what the plan has to know about the host.
 
 import { findCgroup2, parseOwnCgroup } from '../cgroup/path.ts';
-import { sys, unlessMissing } from '../linux/sys.ts';
 import type { CgroupFacts, CgroupManager, HostFacts, ResctrlFacts } from '../plan/host.ts';
+import { readAnyText, sys, unlessMissing } from '../linux/sys.ts';
 
 const FILE_MOST = 4 << 20;
 
-const read = (path: string): string | undefined => unlessMissing(() => sys.readFile(path, FILE_MOST));
+const read = (path: string): string | undefined => unlessMissing(() => readAnyText(path, FILE_MOST));
 
 export interface FactsWanted {
   readonly manager: CgroupManager;
