@@ -166,11 +166,12 @@ export const steps = {
   },
   run_hook: {
     on: 'both',
-    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail. What it prints is appended to out and err; where they are empty, to the files that open_hook_output opened, or else it is collected.",
+    doc: "Runs a hook, in a directory where one is given, with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail. What it prints is appended to out and err; where they are empty, to the files that open_hook_output opened, or else it is collected.",
     fields: {
       path: 'str',
       args: 'strs',
       env: 'strs',
+      dir: 'str',
       timeout_ms: 'u32',
       pid: 'u32',
       state_head: 'str',

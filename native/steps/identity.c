@@ -41,6 +41,7 @@ int step_set_ids(struct context *context, const struct step_set_ids *step) {
   answer = SYSCALL3(setresuid, step->uid, step->uid, step->uid);
   if (answer < 0) return failed(context, "setresuid", "", answer);
   SYSCALL1(umask, step->umask);
+  context->umask = -1;
   return control(context, "prctl(PR_SET_KEEPCAPS)", PR_SET_KEEPCAPS, 0, 0);
 }
 

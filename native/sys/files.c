@@ -219,6 +219,13 @@ int64_t sys_is_mount_root(const char *path) {
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
+int64_t sys_is_at(int32_t fd, const char *path) {
+  struct stat open_file, named;
+  if (fstat(fd, &open_file) < 0) return sys_fail("fstat", path);
+  if (stat(path, &named) < 0) return errno == ENOENT ? 0 : sys_fail("stat", path);
+  return open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
 int64_t sys_lock(int32_t fd, uint32_t operation) {
   while (flock(fd, (int)operation) < 0)
     if (errno != EINTR) return sys_fail("flock", "");

@@ -10,6 +10,8 @@ const read = (path: string): string | undefined => unlessMissing(() => readAnyTe
 
 export interface FactsWanted {
   readonly manager: CgroupManager;
+  /** True where there are hooks. */
+  readonly environment: boolean;
   /** True with --no-pivot. */
   readonly kernelMounts: boolean;
   /** True where the configuration names something for a security module to enforce. */
@@ -31,6 +33,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
     seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
     resctrl: wanted.resctrlGroup === undefined ? undefined : readResctrl(wanted.resctrlGroup),
+    environment: wanted.environment ? sys.environment() : [],
     inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };

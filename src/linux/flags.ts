@@ -4,6 +4,8 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 
 export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
 
 export const POLLIN = 1;
 export const POLLPRI = 2;
