@@ -142,8 +142,13 @@ int64_t sys_write_file(const char *path, const char *text, uint32_t mode) {
   size_t cut = slash == NULL ? 0 : (size_t)(slash - path) + 1;
   int length = snprintf(beside, sizeof beside, "%.*s.%s.%d", (int)cut, path, path + cut, (int)getpid());
   if (length < 0 || (size_t)length >= sizeof beside) return sys_fail_with("open", path, ENAMETOOLONG);
-  /* A file of this name can only be left over from a process of this number that was killed in between. */
-  int64_t result = write_new(beside, text, mode, O_TRUNC);
+  int64_t result = write_new(beside, text, mode, O_EXCL);
+  if (result == -EEXIST) {
+    /* Left over from a process of this number that was killed in between, or put there by somebody else for us to write
+       through: in /tmp anybody can. */
+    unlink(beside);
+    result = write_new(beside, text, mode, O_EXCL);
+  }
   if (result == 0 && rename(beside, path) < 0) {
     result = sys_fail("rename", path);
     unlink(beside);

@@ -90,7 +90,8 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   }
 
   // With the rights of the runtime, while init still has them. In a user namespace it has none to raise limits with.
-  const ownLimits = rlimitSteps(process, DESCRIPTORS_OF_INIT);
+  const least = leastDescriptors(request);
+  const ownLimits = rlimitSteps(process, least);
   const become: InitStep[] = [];
   if (process.terminal === true) {
     become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
@@ -102,12 +103,12 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     from: '',
     why: 'no descriptor of the host reaches the container (CVE-2024-21626)',
   });
-  if (process.terminal !== true && user.uid !== 0) {
+  if (process.terminal !== true) {
     become.push({
       op: 'ownStdio',
       uid: user.uid,
       from: '/process/user/uid',
-      why: 'so that /dev/stdout can be opened anew by a user who is not root',
+      why: 'so that /dev/stdout can be opened anew by this user',
     });
   }
   if (process.noNewPrivileges === true) {
@@ -155,7 +156,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   );
 
   const exec: InitStep[] = [
-    ...(inUserNamespace ? [] : lastLimits(process)),
+    ...lastLimits(process, least),
     {
       op: 'exec',
       args: process.args,
@@ -167,7 +168,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     },
   ];
 
-  const limits: HostStep[] = [...(inUserNamespace ? rlimitSteps(process, 0) : []), ...planScheduling(process)];
+  const limits: HostStep[] = [...(inUserNamespace ? rlimitSteps(process, least) : []), ...planScheduling(process)];
   if (process.oomScoreAdj !== undefined) {
     limits.push({
       op: 'setOomScoreAdj',
@@ -186,17 +187,20 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
   };
 }
 
-/** Init itself opens some descriptors until the program runs; a limit below this is set in two steps. */
-const DESCRIPTORS_OF_INIT = 64;
+/**
+ * Init itself opens some descriptors until the program runs, above those that the container gets: a limit below this is
+ * set in two steps, and lowering one needs no right.
+ */
+const leastDescriptors = ({ preserveFds }: PlanRequest): number => 3 + preserveFds + 64;
 
-const isLow = (limit: POSIXRlimit) => limit.type === 'RLIMIT_NOFILE' && limit.soft < DESCRIPTORS_OF_INIT;
+const isLow = (limit: POSIXRlimit, least: number) => limit.type === 'RLIMIT_NOFILE' && limit.soft < least;
 
 /** @param least For RLIMIT_NOFILE. */
 const rlimitSteps = (process: Process, least: number): SetRlimit[] =>
   (process.rlimits ?? []).map((limit, index) => rlimitStep(limit, index, limit.type === 'RLIMIT_NOFILE' ? least : 0));
 
-const lastLimits = (process: Process): SetRlimit[] =>
-  (process.rlimits ?? []).flatMap((limit, index) => (isLow(limit) ? [rlimitStep(limit, index, 0)] : []));
+const lastLimits = (process: Process, least: number): SetRlimit[] =>
+  (process.rlimits ?? []).flatMap((limit, index) => (isLow(limit, least) ? [rlimitStep(limit, index, 0)] : []));
 
 const rlimitStep = (limit: POSIXRlimit, index: number, least: number): SetRlimit => ({
   op: 'setRlimit',
