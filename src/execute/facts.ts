@@ -69,14 +69,21 @@ function words(text: string | undefined): string[] | undefined {
   return text?.split(/\s+/).filter((name) => name !== '');
 }
 
-/** Mount points of whole procfs and sysfs mounts. Fields as in proc_pid_mountinfo(5). */
-function findKernelMounts(mountinfo: string): string[] {
+/**
+ * Mount points of whole procfs and sysfs mounts, as they stand in proc_pid_mountinfo(5). One below another is left out:
+ * it goes when that is detached, with its whole tree (MNT_DETACH in umount2(2)).
+ */
+export function findKernelMounts(mountinfo: string): string[] {
   const found: string[] = [];
   for (const line of mountinfo.split('\n')) {
     const [fields = '', rest = ''] = line.split(' - ');
     const [, , , root, point] = fields.split(' ');
     const type = rest.split(' ')[0];
-    if (root === '/' && point !== undefined && (type === 'proc' || type === 'sysfs')) found.push(point);
+    if (root === '/' && point !== undefined && (type === 'proc' || type === 'sysfs')) found.push(unescape(point));
   }
-  return found;
+  return found.filter((point) => !found.some((other) => point.startsWith(`${other}/`)));
 }
+
+/** Space, tab, newline and backslash stand there as a backslash and three octal digits. */
+const unescape = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
