@@ -26,6 +26,7 @@
       'native/steps/path.c',
       'native/steps/proc.c',
       'native/steps/root.c',
+      'native/steps/seccomp.c',
       'native/steps/time.c',
     ],
     'host': [
@@ -37,6 +38,8 @@
       'native/host/resctrl.c',
       'native/host/scheduling.c',
       'native/host/tree.c',
+      'native/host/listener.c',
+      'native/sys/digest.c',
       'native/sys/execute.c',
       'native/sys/files.c',
       'native/sys/process.c',

@@ -29,13 +29,14 @@ export const slots = [
   'hook_out',
   'hook_err',
   'network',
+  'listener',
 ];
 
 /** What a mount point may have to do with procfs. */
 export const procRules = ['outside', 'file', 'itself'];
 
 /** Points at which init stops until the host side lets it go on. */
-export const syncs = ['user_namespace', 'forked', 'network', 'hooks', 'ready'];
+export const syncs = ['user_namespace', 'forked', 'network', 'hooks', 'ready', 'listener'];
 
 export const steps = {
   // --- host side -------------------------------------------------------------------------------------------------
@@ -103,6 +104,11 @@ export const steps = {
     on: 'host',
     doc: 'Writes uid_map or gid_map of init. user_namespaces(7)',
     fields: { file: 'str', map: 'str' },
+  },
+  send_listener: {
+    on: 'host',
+    doc: 'Sends the listener of the seccomp filter, with a state whose two pids stand between its parts, over a new connection. SCM_RIGHTS in unix(7)',
+    fields: { path: 'str', head: 'str', middle: 'str', tail: 'str' },
   },
   set_oom_score_adj: {
     on: 'host',
@@ -460,10 +466,20 @@ export const steps = {
     doc: "Finds the program along the container's PATH. execve(2)",
     fields: { name: 'str', path: 'str' },
   },
+  load_seccomp: {
+    on: 'init',
+    doc: 'Loads a filter of system calls; with listen, hands its listener to the host side in the next message. seccomp(2)',
+    fields: { program: 'bytes', flags: 'u32', listen: 'u32' },
+  },
   await_start: {
     on: 'init',
     doc: "Waits at the gate until start connects, or in the foreground for the host side's word.",
     fields: {},
+  },
+  prepare_exec: {
+    on: 'init',
+    doc: 'What exec does before execve(2): HOME, descriptors, signals. For a filter that is loaded between the two.',
+    fields: { find_home: 'u32', uid: 'u32' },
   },
   exec: {
     on: 'init',

@@ -156,6 +156,8 @@ export const sys = {
     doc: 'TIOCSWINSZ in tty_ioctl(4)',
   },
   setNonBlocking: { args: { fd: 'i32' }, result: 'void', doc: 'O_NONBLOCK in fcntl(2)' },
+  // --- bytes -----------------------------------------------------------------------------------------------------
+  sha256: { args: { text: 'str0' }, result: 'str', doc: 'The SHA-256 digest of a text in hexadecimal. FIPS 180-4' },
   // --- plans -----------------------------------------------------------------------------------------------------
   execute: {
     args: {

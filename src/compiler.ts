@@ -3,17 +3,18 @@
 
 import { type Bundle, openBundle } from './bundle/bundle.ts';
 import { readHostFacts } from './execute/facts.ts';
+import { seccompProgram } from './execute/seccomp-program.ts';
 import { ownedMount } from './plan/delegation.ts';
 import type { CgroupManager } from './plan/host.ts';
 import { resctrlGroup } from './plan/resctrl.ts';
 import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
-export { openBundle };
+export { openBundle, seccompProgram };
 
-export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preserveFds' | 'gate'>;
+export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preserveFds' | 'gate' | 'seccomp'>;
 
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
-  const { noPivot, noNewKeyring, preserveFds, gate } = options;
+  const { noPivot, noNewKeyring, preserveFds, gate, seccomp } = options;
   const { process, linux } = bundle.spec;
   const facts = readHostFacts({
     manager,
@@ -25,7 +26,7 @@ export function planBundle(id: string, bundle: Bundle, options: PlanOptions, man
   });
   return compile(
     bundle.spec,
-    { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds },
+    { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds, seccomp },
     facts,
   );
 }

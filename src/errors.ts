@@ -136,6 +136,12 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
     return 'only a procfs may be mounted on /proc, and inside it only over a few files that show limits';
   if (op === 'attachMount' && name === 'EROFS')
     return 'make the mount point in the image, or the root file system writable';
+  if (op === 'loadSeccomp' && name === 'EACCES')
+    return 'without process.noNewPrivileges the runtime needs CAP_SYS_ADMIN to load a filter';
+  if (op === 'loadSeccomp' && name === 'EINVAL') {
+    return 'this kernel lacks one of the linux.seccomp.flags (WAIT_KILLABLE_RECV came with Linux 5.19), or CONFIG_SECCOMP_FILTER';
+  }
+  if (op === 'sendListener' && (name === 'ENOENT' || name === 'ECONNREFUSED')) return 'no seccomp agent listens there';
   if (op === 'pivotRoot' && name === 'EINVAL') return 'on a ramdisk use --no-pivot';
   if (op === 'openCgroup' && call === 'cgroup.freeze')
     return 'this cgroup is frozen, so that nothing runs in it: thaw it, or give another linux.cgroupsPath';
@@ -195,6 +201,9 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
     return name === 'EINVAL' ? 'the id has no mapping in the user namespace' : undefined;
   return undefined;
 }
+
+/** What is wrong with linux.seccomp beyond its fields' types: found when the filter is made. */
+export const badSeccomp = (pointer: string, message: string) => new TsrunError(`${pointer} in config.json: ${message}`);
 
 /** A call of the runtime's own, outside of any plan. `doing` says what it was for. */
 export function sysError(

@@ -57,6 +57,7 @@ interface Created {
 }
 
 type Planner = typeof import('./compiler.ts').planBundle;
+type PlanOptions = import('./compiler.ts').PlanOptions;
 
 const SIGKILL = 9;
 
@@ -73,13 +74,19 @@ export class Runtime {
 
   /** runtime.md#create: everything but the program. Returns the pid of the process that waits for `start`. */
   async create(id: string, options: CreateOptions): Promise<number> {
-    const { openBundle, planBundle } = await import('./compiler.ts');
+    const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, true);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
+    const seccomp = await seccompProgram(bundle.spec, this.store.filters);
     const lock = this.store.claim(id);
     try {
-      const { record, plan, report } = this.make(id, bundle, options, this.store.gateOf(id), planBundle);
+      const { record, plan, report } = this.make(
+        id,
+        bundle,
+        { ...options, seccomp, gate: this.store.gateOf(id) },
+        planBundle,
+      );
       options.observe?.(plan, report);
       // Until this word comes, init ends if this process does: a container that no record names waits for nobody.
       send(report.control ?? -1);
@@ -92,16 +99,17 @@ export class Runtime {
 
   /** create and start in one, and in the foreground the wait for the end: its exit code, or 0 when detached. */
   async run(id: string, options: RunOptions): Promise<number> {
-    const { openBundle, planBundle } = await import('./compiler.ts');
+    const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
     checkTerminal(bundle.spec, options, options.detach);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
+    const seccomp = await seccompProgram(bundle.spec, this.store.filters);
     // From here on a signal is meant for the container, even if it comes before its process is there.
     const signals = options.detach ? -1 : sys.catchSignals();
     if (!options.detach && options.subreaper) sys.setSubreaper();
     const lock = this.store.claim(id);
     try {
-      const created = this.make(id, bundle, options, undefined, planBundle);
+      const created = this.make(id, bundle, { ...options, seccomp, gate: undefined }, planBundle);
       const record = this.release(created, options.observe);
       this.poststart(record, lock);
       if (options.detach) {
@@ -118,10 +126,11 @@ export class Runtime {
 
   /** Changes nothing: shows what `run` would do. */
   async explain(options: CreateOptions): Promise<Plan> {
-    const { openBundle, planBundle } = await import('./compiler.ts');
+    const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config, true);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
-    return planBundle('explained', bundle, { ...options, gate: undefined }, this.cgroupManager);
+    const seccomp = await seccompProgram(bundle.spec, undefined);
+    return planBundle('explained', bundle, { ...options, seccomp, gate: undefined }, this.cgroupManager);
   }
 
   /** runtime.md#start */
@@ -320,9 +329,9 @@ export class Runtime {
   }
 
   /** Compiles and executes; on failure nothing of the container is left. */
-  private make(id: string, bundle: Bundle, options: CreateOptions, gate: string | undefined, plans: Planner): Created {
+  private make(id: string, bundle: Bundle, options: CreateOptions & PlanOptions, plans: Planner): Created {
     try {
-      const plan = plans(id, bundle, { ...options, gate }, this.cgroupManager);
+      const plan = plans(id, bundle, options, this.cgroupManager);
       for (const { from, why } of plan.cgroup?.ignored ?? []) this.options.warn(ignoredLimit(from, why));
       const draft = draftRecord(id, bundle, plan);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
@@ -333,7 +342,7 @@ export class Runtime {
         const unit = plan.cgroup?.unit;
         if (unit !== undefined) this.systemd?.setProperties(unit.name, unit.late);
         // In the foreground the next word of the state is "running", a moment later.
-        if (gate !== undefined) this.store.save(record);
+        if (options.gate !== undefined) this.store.save(record);
         handOut(options, report);
         return { record, plan, report };
       } catch (error) {

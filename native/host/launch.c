@@ -244,7 +244,10 @@ int step_await_init(struct context *context, const struct step_await_init *step)
       error = log_report(host, head, detail);
       if (error < 0) return error;
       break;
-    case REPORT_FD: break;
+    case REPORT_FD:
+      /* Init goes on under its filter at once, and what of its calls the agent is to answer waits for the agent. */
+      if (step->sync == SYNC_LISTENER && head.result == SLOT_LISTENER) there = 1;
+      break;
     default: return failed(context, "recvmsg", "tsrun-init", -EPROTO);
     }
   }

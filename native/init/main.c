@@ -24,7 +24,8 @@ static int traced;
 static char outbox[16384];
 static size_t waiting;
 
-static void flush(void) {
+void flush_reports(void) {
+  if (waiting == 0) return;
   /* The host side is gone, or would wait in vain for what got lost: its end of file tells it. */
   if (write_all(context.control, outbox, waiting) < 0) SYSCALL1(exit_group, 1);
   waiting = 0;
@@ -41,7 +42,7 @@ static void report(enum report_kind kind, long error, int32_t result, uint64_t n
       .result = result,
       .nanoseconds = nanoseconds,
   };
-  if (waiting + sizeof head + length > sizeof outbox) flush();
+  if (waiting + sizeof head + length > sizeof outbox) flush_reports();
   memcpy(outbox + waiting, &head, sizeof head);
   memcpy(outbox + waiting + sizeof head, detail, length);
   waiting += sizeof head + length;
@@ -56,12 +57,12 @@ static void give_up(enum report_kind kind, long error, uint64_t nanoseconds) {
   text_add_bytes(&detail, "", 1);
   text_add(&detail, context.message);
   report(kind, error, context.result, nanoseconds, buffer, detail.used);
-  flush();
+  flush_reports();
   SYSCALL1(exit_group, 1);
 }
 
 int send_descriptor(struct context *where, enum slot slot, int fd) {
-  flush();
+  flush_reports();
   struct report head = {.kind = REPORT_FD, .side = 1, .step = current, .result = (int32_t)slot};
   struct iovec data = {&head, sizeof head};
   struct {
@@ -83,7 +84,7 @@ int send_descriptor(struct context *where, enum slot slot, int fd) {
 
 int step_sync(struct context *where, const struct step_sync *step) {
   report(REPORT_SYNC, 0, (int32_t)step->sync, 0, "", 0);
-  flush();
+  flush_reports();
   if (!step->wait) return 0;
   char word;
   /* The host side is gone: what it began ends here. */
@@ -102,7 +103,7 @@ int step_fork(struct context *where, const struct step_fork *step) {
     return 0;
   }
   report(REPORT_PID, 0, (int32_t)pid, 0, "", 0);
-  flush();
+  flush_reports();
   SYSCALL1(exit_group, 0);
   return 0;
 }
@@ -201,7 +202,7 @@ __attribute__((noreturn)) void init_main(uintptr_t *stack) {
     if (error < 0) give_up(REPORT_FAILED, error, time);
     if (!traced) continue;
     report(REPORT_DONE, 0, context.result, time, "", 0);
-    flush();
+    flush_reports();
   }
   SYSCALL1(exit_group, 1);
   __builtin_unreachable();

@@ -35,7 +35,8 @@ int write_all(int fd, const void *data, size_t size) {
   while (size > 0) {
     /* MSG_NOSIGNAL: a peer that is gone is an error to handle, not a SIGPIPE. */
     long done = SYSCALL6(sendto, fd, at, size, 0x4000, 0, 0);
-    if (done == -ENOTSOCK) done = SYSCALL3(write, fd, at, size);
+    /* A filter may refuse the one and not the other. */
+    if (done < 0 && done != -EINTR && done != -EPIPE) done = SYSCALL3(write, fd, at, size);
     if (done == -EINTR) continue;
     if (done < 0) return (int)done;
     at += done;

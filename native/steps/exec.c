@@ -43,7 +43,8 @@ static long check_executable(const char *path) {
   if (error < 0) return error;
   if ((stat.stx_mode & 0170000) == 0040000) return -EISDIR;
   error = SYSCALL4(faccessat2, AT_FDCWD, path, 1 /* X_OK */, AT_EACCESS);
-  return error == -ENOSYS ? ((stat.stx_mode & 0111) ? 0 : -EACCES) : error;
+  /* A filter that does not know the call answers EPERM, which the call itself has no use for. */
+  return error == -ENOSYS || error == -EPERM ? ((stat.stx_mode & 0111) ? 0 : -EACCES) : error;
 }
 
 int step_find_executable(struct context *context, const struct step_find_executable *step) {
@@ -172,16 +173,25 @@ static void find_home(uint32_t uid, char *home, size_t size) {
   }
 }
 
-int step_exec(struct context *context, const struct step_exec *step) {
-  static char home[4200];
-  if (step->find_home && step->env.count > 0) {
-    find_home(step->uid, home, sizeof home);
-    step->env.list[step->env.count - 1] = home;
-  }
+static char home[4200];
+
+static void prepare(struct context *context, uint32_t wants_home, uint32_t uid) {
+  if (wants_home) find_home(uid, home, sizeof home);
   /* What execve(2) resolves must not lead through a descriptor of ours (CVE-2024-21626): all but the socket are gone
      before it, and the socket leads nowhere and closes on success. */
   close_all_but(FIRST_FD + context->preserve_fds, &context->control, 1);
   reset_signals();
+}
+
+int step_prepare_exec(struct context *context, const struct step_prepare_exec *step) {
+  prepare(context, step->find_home, step->uid);
+  context->prepared = 1;
+  return 0;
+}
+
+int step_exec(struct context *context, const struct step_exec *step) {
+  if (!context->prepared) prepare(context, step->find_home, step->uid);
+  if (step->find_home && step->env.count > 0) step->env.list[step->env.count - 1] = home;
   long error = SYSCALL3(execve, context->executable, step->args.list, step->env.list);
   return failed(context, "execve", context->executable, error);
 }

@@ -304,6 +304,24 @@ export const commands = {
     arguments: [],
     flags: [],
   },
+  seccomp: {
+    summary: 'show the seccomp filter of a bundle, or what a system call gets from it and why',
+    description:
+      'Without --call the filter is printed, an instruction a line. With it, the arguments behind the bundle are those of ' +
+      'the system call: `tsrun seccomp bundle/ --call clone 0x10000000`.',
+    arguments: [{ name: 'bundle' }, { name: 'argument', rest: true }],
+    flags: [
+      { name: 'call', kind: 'string', value: 'NAME', doc: 'the system call to ask about, by name or number' },
+      {
+        name: 'arch',
+        kind: 'string',
+        value: 'ARCH',
+        doc: 'the architecture to compile for and to call from: x86_64, x86, x32, aarch64 or arm (default: of the host)',
+      },
+      { name: 'strict', kind: 'bool', doc: 'refuse names of system calls that no architecture has' },
+      { name: 'json', kind: 'bool', doc: 'as JSON' },
+    ],
+  },
   help: {
     aliases: ['h'],
     summary: 'show help, of one command if it is named',

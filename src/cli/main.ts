@@ -73,6 +73,8 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./explain.ts')).explain(invocation, context);
     case 'features':
       return (await import('./features.ts')).showFeatures();
+    case 'seccomp':
+      return (await import('./seccomp.ts')).seccomp(invocation);
     case 'help':
       return (await import('./show.ts')).showHelp(invocation);
     case 'version':

@@ -27,10 +27,11 @@ import {
   schedulerPolicies,
 } from '../linux/scheduling.ts';
 import { propagations } from '../plan/mount-options.ts';
+import { flagNames } from '../seccomp/flags.ts';
 import { SLOT_DEV, SLOT_ROOT, type Step } from '../plan/steps.gen.ts';
 import type { UnitStep } from '../plan/unit.ts';
 
-const syncNames = ['user namespace', 'forked', 'network', 'hooks', 'ready'];
+const syncNames = ['user namespace', 'forked', 'network', 'hooks', 'ready', 'listener'];
 const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
 const property = ([name, { value }]: UnitProperty) => `${name}=${wordValue(value)}`;
 const wordValue = (value: Value): string =>
@@ -74,6 +75,8 @@ export function describe(step: Step | UnitStep): string {
       return `write ${step.file}: ${mapText(step.map)}`;
     case 'setRlimit':
       return `set limit ${rlimitNames.find((name) => rlimits[name] === step.resource) ?? step.resource}: soft ${step.soft}, hard ${step.hard}`;
+    case 'sendListener':
+      return `send the listener of the seccomp filter to ${step.path}`;
     case 'setOomScoreAdj':
       return `set oom_score_adj ${step.value}`;
     case 'moveNetDevice':
@@ -214,8 +217,12 @@ export function describe(step: Step | UnitStep): string {
       return `set capabilities: ${(['effective', 'permitted', 'inheritable', 'ambient'] as const).map((set) => `${set} ${list(capabilitiesOf(Number(step[set])))}`).join('; ')}`;
     case 'findExecutable':
       return `find ${step.name}${step.name.includes('/') ? '' : ` in ${step.path}`}`;
+    case 'loadSeccomp':
+      return `load seccomp filter, ${step.program.length / 8} instructions${withOptions(flagNames(step.flags))}`;
     case 'awaitStart':
       return 'wait for the start';
+    case 'prepareExec':
+      return 'make ready for execve';
     case 'exec':
       return `exec ${step.args.join(' ')}`;
     default:

@@ -31,6 +31,7 @@ const sections: readonly (readonly [pointer: string, section: string])[] = [
   ['/linux/memoryPolicy', 'config-linux.md#memory-policy'],
   ['/linux/netDevices', 'config-linux.md#network-devices'],
   ['/linux/intelRdt', 'config-linux.md#intelrdt'],
+  ['/linux/seccomp', 'config-linux.md#seccomp'],
   ['/linux/maskedPaths', 'config-linux.md#masked-paths'],
   ['/linux/readonlyPaths', 'config-linux.md#readonly-paths'],
 ];

@@ -2,6 +2,8 @@
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
 
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;

@@ -13,6 +13,7 @@ import { planNetDevices } from './net-devices.ts';
 import { planProcess } from './process.ts';
 import { planResctrl } from './resctrl.ts';
 import { planRootEnter, planRootOpen } from './rootfs.ts';
+import { planSeccomp } from './seccomp.ts';
 import { type HostStep, type InitStep, SYNC_HOOKS, SYNC_READY } from './steps.gen.ts';
 
 /** What a plan is made for, beside the configuration: paths are absolute. */
@@ -27,6 +28,8 @@ export interface PlanRequest {
   readonly noNewKeyring: boolean;
   /** Descriptors from 3 on that the container gets. */
   readonly preserveFds: number;
+  /** What linux.seccomp was compiled to; undefined where there is none. */
+  readonly seccomp: Uint8Array | undefined;
 }
 
 /** All that a run will do. Each list is in order; init's steps run between the host's await and release steps. */
@@ -51,7 +54,8 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
   const resctrl = planResctrl(spec, request.id, facts.resctrl);
   const devices = planDevices(spec, namespaces.inUser);
   const mounts = planMounts(spec, request, facts, cgroup?.path, namespaces);
-  const process = planProcess(spec, request, facts, namespaces.inUser);
+  const seccomp = planSeccomp(spec, request);
+  const process = planProcess(spec, request, facts, namespaces.inUser, seccomp);
   const root = planRootOpen(spec, request, namespaces, facts);
   const netDevices = planNetDevices(spec.linux);
   const createHooks = [
@@ -137,6 +141,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     );
   }
   host.push(
+    ...seccomp.host,
     { op: 'awaitInit', sync: SYNC_READY, from: '', why: 'init has done all but the last steps' },
     // After init's own work: a limit meant for the program must not stop the work before it.
     ...process.limits,

@@ -9,6 +9,7 @@ import type { HostFacts } from './host.ts';
 import type { PlanRequest } from './plan.ts';
 import { planLabels } from './labels.ts';
 import { planExecutionDomain, planScheduling } from './scheduling.ts';
+import type { SeccompPlan } from './seccomp.ts';
 import type { HostStep, InitStep, SetRlimit } from './steps.gen.ts';
 
 export interface ProcessPlan {
@@ -26,7 +27,13 @@ export interface ProcessPlan {
 /** Where programs are looked for if the configuration has no PATH; it is not given to the program. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, inUserNamespace: boolean): ProcessPlan {
+export function planProcess(
+  spec: Spec,
+  request: PlanRequest,
+  facts: HostFacts,
+  inUserNamespace: boolean,
+  seccomp: SeccompPlan,
+): ProcessPlan {
   const process = spec.process as Process;
   const { user } = process;
   const hasMount = (spec.linux.namespaces ?? []).some((entry) => entry.type === 'mount');
@@ -122,6 +129,7 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
     ...planExecutionDomain(spec.linux),
     { op: 'changeDir', path: cwd, last: 0, from: '/process/cwd', why: 'tried with the rights of the runtime first' },
     ...(inUserNamespace ? [] : ownLimits),
+    ...seccomp.privileged,
     {
       op: 'dropBounding',
       keep: caps.bounding,
@@ -153,10 +161,12 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
       from: '/process/args/0',
       why: 'a program that is not there is an error of create',
     },
+    ...seccomp.created,
   );
 
   const exec: InitStep[] = [
     ...lastLimits(process, least),
+    ...prepared(seccomp.last, needsHome, user.uid),
     {
       op: 'exec',
       args: process.args,
@@ -192,6 +202,21 @@ export function planProcess(spec: Spec, request: PlanRequest, facts: HostFacts, 
  * set in two steps, and lowering one needs no right.
  */
 const leastDescriptors = ({ preserveFds }: PlanRequest): number => 3 + preserveFds + 64;
+
+/** A filter that is loaded last must not have to allow what exec itself does before execve(2). */
+const prepared = (last: readonly InitStep[], needsHome: boolean, uid: number): readonly InitStep[] =>
+  last.length === 0
+    ? []
+    : [
+        {
+          op: 'prepareExec',
+          findHome: needsHome ? 1 : 0,
+          uid,
+          from: '',
+          why: 'so that the filter has to allow nothing of the runtime but execve',
+        },
+        ...last,
+      ];
 
 const isLow = (limit: POSIXRlimit, least: number) => limit.type === 'RLIMIT_NOFILE' && limit.soft < least;
 

@@ -2,18 +2,18 @@
 
 import { ConfigError } from '../errors.ts';
 import { checkSpec } from './check.ts';
+import { restoreExactValues } from './exact-values.ts';
 import { findSyntaxError } from './json-position.ts';
 import { resourcesSchema } from './config-schema.ts';
 import { Report, show } from './report.ts';
 import type { LinuxResources, Spec } from './types.ts';
-import { unapplied } from './unapplied.ts';
 import { walk } from './walk.ts';
 
 /**
  * Reads a config.json (runtime-spec 1.3, `config.md` and `config-linux.md`).
  *
- * Fields that the specification does not know stay as they are and have no effect; values that it does not know, and
- * fields that this release does not apply (unapplied.ts), are problems. Optional fields that are null, and texts that
+ * Fields that the specification does not know stay as they are and have no effect; values that it does not
+ * know are problems. Optional fields that are null, and texts that
  * are empty, are absent from the result; a relative mount destination is made absolute; `linux` is always there.
  *
  * @param text the content of the file
@@ -21,8 +21,9 @@ import { walk } from './walk.ts';
  * @throws {ConfigError} with every problem that the file has
  */
 export function parseSpec(text: string, file: string): Spec {
-  const { spec, problems } = checkSpec(parseJson(text, file), unapplied);
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  const { spec, problems } = checkSpec(parseJson(text, file));
+  const all = problems.length > 0 ? problems : restoreExactValues(spec, text);
+  if (all.length > 0) throw new ConfigError(file, all);
   return spec;
 }
 

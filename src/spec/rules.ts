@@ -5,6 +5,7 @@ import { addNamespace, checkIdMappings, checkMappedUser, checkMountMappings } fr
 import type { Report } from './report.ts';
 import { checkNetDevices } from './net-devices.ts';
 import { checkMemoryPolicy, checkScheduler } from './scheduling.ts';
+import { checkSeccomp } from './seccomp.ts';
 import { checkSysctl } from './sysctl.ts';
 import { cleanPath } from './text.ts';
 import type { LinuxDevice, LinuxNamespaceType, Spec } from './types.ts';
@@ -32,6 +33,7 @@ const rules: readonly Rule[] = [
   { reads: ['/linux/namespaces', '/linux/netDevices'], check: checkNetDevices },
   { reads: ['/process/scheduler'], check: checkScheduler },
   { reads: ['/linux/memoryPolicy'], check: checkMemoryPolicy },
+  { reads: ['/linux/seccomp'], check: checkSeccomp },
 ];
 
 export function checkRules(spec: Spec, report: Report): void {

@@ -432,9 +432,10 @@ export interface LinuxSyscall {
 export interface LinuxSeccompArg {
   /** Which argument, 0 to 5. */
   readonly index: number;
-  readonly value: number;
+  /** uint64; a bigint from 2^53 on, where a number would be rounded (exact-values.ts). */
+  readonly value: number | bigint;
   /** For SCMP_CMP_MASKED_EQ: `value` is the mask, this is what must remain. */
-  readonly valueTwo?: number;
+  readonly valueTwo?: number | bigint;
   readonly op: LinuxSeccompOperator;
 }
 

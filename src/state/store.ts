@@ -37,6 +37,11 @@ export class Store {
     return `${this.root}/${id}`;
   }
 
+  /** Where compiled seccomp filters are kept: with a dot in front, no container can have the name. */
+  get filters(): string {
+    return `${this.root}/.seccomp`;
+  }
+
   /** Where a created container waits for `start`. */
   gateOf(id: string): string {
     return `${this.dirOf(id)}/start.sock`;

@@ -76,6 +76,7 @@ export interface Config {
     memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
     netDevices?: Record<string, { name?: string }>;
     intelRdt?: Record<string, unknown>;
+    seccomp?: object;
     maskedPaths: string[];
     readonlyPaths: string[];
   };

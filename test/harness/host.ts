@@ -1,5 +1,6 @@
 // What a test needs of the host, checked once per worker; the answer is the sentence that the skip shows.
 import { spawnSync } from 'node:child_process';
+import { hasProfile, type ProfileName } from '../seccomp/profiles.ts';
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 
 export type Requirement =
@@ -18,6 +19,7 @@ export type Requirement =
   | 'deadline scheduling'
   | `controller:${string}`
   | `program:${string}`
+  | `profile:${'docker' | 'podman'}`
   | `module:${string}`
   | `kernel:${number}.${number}`;
 
@@ -106,6 +108,10 @@ function ask(requirement: Requirement): string | undefined {
         : 'needs a right to deadline scheduling';
     case 'program':
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
+    case 'profile':
+      return hasProfile(name as ProfileName)
+        ? undefined
+        : `needs ${name}'s default seccomp profile (scripts/setup tests)`;
     case 'module':
       return spawnSync('modprobe', ['--dry-run', name]).status === 0 ? undefined : `needs the kernel module ${name}`;
     case 'kernel':

@@ -109,9 +109,9 @@ const wrong: [string, Changes, string][] = [
   ['a hook path that is relative', { hooks: { createRuntime: [{ path: 'relative' }] } }, '/hooks/createRuntime/0/path'],
   ['no root', { root: undefined }, '/root'],
   [
-    'seccomp, which is not supported yet or wrong here',
-    { linux: { seccomp: { defaultAction: 'SCMP_ACT_NOPE' } } as Changes['linux'] },
-    '/linux/seccomp',
+    'an unknown seccomp action',
+    { linux: { seccomp: { defaultAction: 'SCMP_ACT_NOPE' } } },
+    '/linux/seccomp/defaultAction',
   ],
 ];
 

@@ -38,6 +38,7 @@ const request: PlanRequest = {
   noPivot: false,
   noNewKeyring: false,
   preserveFds: 0,
+  seccomp: undefined,
 };
 
 export const specOf = (config: unknown): Spec => parse(structuredClone(config));
@@ -341,6 +342,7 @@ export const sample: fc.Arbitrary<Sample> = fc
       noPivot: fc.boolean(),
       noNewKeyring: fc.boolean(),
       preserveFds: fc.nat(3),
+      seccomp: fc.constant(undefined),
     }),
     facts: fc.record({
       euid: fc.constantFrom(0, 1000),

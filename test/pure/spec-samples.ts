@@ -99,12 +99,6 @@ export const fullConfig = (): Json => ({
       rdma: { mlx5_1: { hcaHandles: 3, hcaObjects: 10000 } },
       unified: { 'memory.high': 'max' },
     },
-  },
-});
-
-/** A value for each section that this release does not apply yet. */
-export const unappliedSections = (): Json => ({
-  linux: {
     seccomp: {
       defaultAction: 'SCMP_ACT_ERRNO',
       defaultErrnoRet: 38,
@@ -116,7 +110,7 @@ export const unappliedSections = (): Json => ({
         {
           names: ['clone'],
           action: 'SCMP_ACT_ALLOW',
-          args: [{ index: 0, value: 2 ** 64, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
+          args: [{ index: 0, value: 2114060288, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
         },
       ],
     },
