@@ -111,6 +111,8 @@ function wordStep({ op, about: place }: FailingStep, failed: FailedStep): string
 
 function wordHook({ errno, result }: FailedStep): string {
   if (errno === 110) return 'took longer than its timeout and was killed';
+  if (errno === 4) return 'was killed, as tsrun was told to end';
+  if (errno === 3) return 'was killed, as the container was ended meanwhile';
   const signal = result & 0x7f;
   return signal === 0 ? `failed with exit status ${result >> 8}` : `was ended by signal ${signal}`;
 }

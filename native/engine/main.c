@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 #include "sys/sys.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -62,6 +63,8 @@ static void fill_standard_descriptors(void) {
 
 int main(int argc, char **argv) {
   fill_standard_descriptors();
+  /* A reader that has left is an error of write(2) to be handled; Node does the same. */
+  signal(SIGPIPE, SIG_IGN);
   sys_set_args(argc, argv);
   JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   JSContext *js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);

@@ -4,7 +4,7 @@
 import type { Spec } from '../spec/types.ts';
 import { planCgroup, type CgroupPlan } from './cgroup.ts';
 import { planDevices } from './devices.ts';
-import { hookSteps, type HookState, planHookOutput } from './hooks.ts';
+import { hookEnvironment, hookSteps, type HookState, planHookOutput } from './hooks.ts';
 import type { HostFacts } from './host.ts';
 import { planMasks } from './masks.ts';
 import { planMounts } from './mounts.ts';
@@ -44,7 +44,13 @@ export interface Plan {
 }
 
 export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Plan {
-  const state: HookState = { spec, id: request.id, bundle: request.bundle };
+  const state: HookState = {
+    spec,
+    id: request.id,
+    bundle: request.bundle,
+    environment: facts.environment,
+    inside: hookEnvironment(spec),
+  };
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
   const resctrl = planResctrl(spec, request.id, facts.resctrl);
