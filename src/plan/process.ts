@@ -75,7 +75,8 @@ export function planProcess(
     prepare.push({ op: 'setDomainname', name: spec.domainname, from: '/domainname', why: 'of the new uts namespace' });
   }
   const parameters = Object.entries(spec.linux.sysctl ?? {});
-  const labels = planLabels(process, facts);
+  const labelled = process.apparmorProfile !== undefined || process.selinuxLabel !== undefined;
+  const labels = labelled ? planLabels(process, facts) : [];
   if (parameters.length > 0 || labels.length > 0) {
     prepare.push({
       op: 'openProc',
