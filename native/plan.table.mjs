@@ -10,7 +10,7 @@
 // `on` says who runs the step: the host side (in the engine's process), init, or both.
 // Change anything here and raise `version`: a program of another version is refused.
 
-export const version = 1;
+export const version = 2;
 
 /** Places for file descriptors that steps share. */
 export const slots = [
@@ -30,6 +30,7 @@ export const slots = [
   'hook_err',
   'network',
   'listener',
+  'process',
 ];
 
 /** What a mount point may have to do with procfs. */
@@ -87,8 +88,8 @@ export const steps = {
   },
   launch: {
     on: 'host',
-    doc: 'Starts init from a sealed memfd, born in the cgroup and in new namespaces. Result: its pid. clone3(2)',
-    fields: { namespaces: 'u32', in_cgroup: 'u32', preserve_fds: 'u32' },
+    doc: 'Starts init from a sealed memfd, born in the cgroup and in new namespaces. Init gets the pidfd of a process to join, -1 for none. Result: its pid. clone3(2)',
+    fields: { namespaces: 'u32', in_cgroup: 'u32', preserve_fds: 'u32', process: 'i32' },
   },
   await_init: {
     on: 'host',
@@ -196,6 +197,11 @@ export const steps = {
     doc: 'Joins the namespace at a path, after checking its type. setns(2)',
     fields: { path: 'str', type: 'u32' },
   },
+  join_process: {
+    on: 'init',
+    doc: 'Joins namespaces of the process whose pidfd launch handed on, all at once. setns(2)',
+    fields: { namespaces: 'u32' },
+  },
   unshare: {
     on: 'init',
     doc: 'Moves init into new namespaces. unshare(2)',
@@ -257,6 +263,11 @@ export const steps = {
     on: 'init',
     doc: 'Makes the mount that holds a path private: pivot_root(2) refuses a new root on a shared parent.',
     fields: { path: 'str' },
+  },
+  open_root: {
+    on: 'init',
+    doc: 'Opens the root directory, in which the paths of later steps are looked up. openat(2)',
+    fields: {},
   },
   attach_root: {
     on: 'init',

@@ -2,6 +2,7 @@
 
 import type { Bundle } from './bundle/bundle.ts';
 import { ignoredLimit, noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
+import type { ExecOptions } from './exec.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
@@ -76,7 +77,7 @@ export class Runtime {
   async create(id: string, options: CreateOptions): Promise<number> {
     const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
-    checkTerminal(bundle.spec, options, true);
+    checkTerminal(bundle.spec.process, options, true);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
     const seccomp = await seccompProgram(bundle.spec, this.store.filters);
     const lock = this.store.claim(id);
@@ -99,7 +100,7 @@ export class Runtime {
   async run(id: string, options: RunOptions): Promise<number> {
     const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
     const bundle = openBundle(options.bundle, options.config);
-    checkTerminal(bundle.spec, options, options.detach);
+    checkTerminal(bundle.spec.process, options, options.detach);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
     const seccomp = await seccompProgram(bundle.spec, this.store.filters);
     // From here on a signal is meant for the container, even if it comes before its process is there.
@@ -127,6 +128,15 @@ export class Runtime {
     }
     if (!options.keep) this.remove(created.record);
     return code;
+  }
+
+  /**
+   * One more process in a container: its exit code, or 0 when detached. The container is not locked meanwhile: those
+   * inside can hold the process up, and must not hold up `kill` and `delete` with it.
+   */
+  async exec(id: string, options: ExecOptions): Promise<number> {
+    const { exec } = await import('./exec.ts');
+    return exec(this.store.load(id), this.store.config(id), options);
   }
 
   /** Changes nothing: shows what `run` would do. */
@@ -337,9 +347,10 @@ export class Runtime {
     try {
       const plan = plans(id, bundle, options, this.cgroupManager);
       for (const { from, why } of plan.cgroup?.ignored ?? []) this.options.warn(ignoredLimit(from, why));
-      const draft = draftRecord(id, bundle, plan);
+      const draft = draftRecord(id, bundle, plan, options.noNewKeyring);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
+      this.store.keepConfig(id, bundle.text);
       const report = this.execute(plan, draft, options.observe);
       try {
         const record = completeRecord(draft, plan, report);

@@ -10,6 +10,7 @@
 #include <linux/signal.h>
 #include <linux/un.h>
 #include <linux/uio.h>
+#include <linux/wait.h>
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -75,7 +76,7 @@ int step_open_gate(struct context *context, const struct step_open_gate *step) {
 }
 
 struct birth {
-  int image, control, gate;
+  int image, control, gate, process;
   uint32_t preserve_fds;
   volatile long error;
   uint64_t signals; /* the mask that init gets back */
@@ -96,12 +97,13 @@ __attribute__((noinline, noreturn)) static void be_born(struct birth *birth) {
   for (int fd = 0; fd < 3; fd++) inherit(fd);
   inherit(birth->control);
   inherit(birth->gate);
+  inherit(birth->process);
   for (uint32_t i = 0; i < birth->preserve_fds; i++) inherit((int)(3 + i));
   birth->error = SYSCALL5(execveat, birth->image, "", args, env, AT_EMPTY_PATH);
   for (;;) SYSCALL1(exit_group, 127);
 }
 
-static int send_program(struct host *host) {
+static int send_program(struct host *host, int process) {
   struct context *context = &host->context;
   struct streams *init = &host->init;
   uint32_t strings = 0, steps = 0;
@@ -118,6 +120,7 @@ static int send_program(struct host *host) {
       .traced = (uint32_t)host->traced,
       .gate = context->slots[SLOT_GATE],
       .preserve_fds = (int32_t)context->preserve_fds,
+      .process = process,
   };
   int error = write_all(context->control, &header, sizeof header);
   if (error == 0) error = write_all(context->control, init->words, init->word_count * 4);
@@ -127,7 +130,8 @@ static int send_program(struct host *host) {
 }
 
 int step_launch(struct context *context, const struct step_launch *step) {
-  struct birth birth = {.gate = context->slots[SLOT_GATE], .preserve_fds = step->preserve_fds};
+  struct birth birth = {
+      .gate = context->slots[SLOT_GATE], .process = step->process, .preserve_fds = step->preserve_fds};
   context->preserve_fds = step->preserve_fds;
   birth.image = init_image(context);
   if (birth.image < 0) return birth.image;
@@ -161,7 +165,7 @@ int step_launch(struct context *context, const struct step_launch *step) {
   context->pidfd = pidfd;
   context->result = (int32_t)pid;
   if (birth.error < 0) return failed(context, "execveat", "tsrun-init", birth.error);
-  int sent = send_program(host_of(context));
+  int sent = send_program(host_of(context), step->process);
   fill_slot(context, SLOT_GATE, -1); /* init holds it; its path stays */
   return sent;
 }
@@ -213,7 +217,14 @@ static int follow_fork(struct context *context, int32_t pid) {
   context->pid = pid;
   long pidfd = SYSCALL2(pidfd_open, pid, 0);
   context->pidfd = (int)pidfd;
-  return pidfd < 0 ? failed(context, "pidfd_open", "", pidfd) : 0;
+  if (pidfd < 0) return failed(context, "pidfd_open", "", pidfd);
+  /* Whoever may trace init inside a container can speak in its name: only a child of this process is believed. */
+  long answer = SYSCALL5(waitid, P_PIDFD, pidfd, 0, WEXITED | WNOHANG | WNOWAIT | __WALL, 0);
+  if (answer == 0) return 0;
+  close_fd((int)pidfd);
+  context->pid = 0;
+  context->pidfd = -1;
+  return failed(context, "waitid", "tsrun-init", answer);
 }
 
 int step_await_init(struct context *context, const struct step_await_init *step) {
@@ -231,6 +242,7 @@ int step_await_init(struct context *context, const struct step_await_init *step)
       host->told = log_report(host, head, detail) == 0;
       return head.error > 0 ? -head.error : -EPROTO;
     case REPORT_PID:
+      if (forked) return failed(context, "recvmsg", "tsrun-init", -EPROTO);
       error = follow_fork(context, head.result);
       if (error < 0) return error;
       forked = 1;

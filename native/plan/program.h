@@ -34,6 +34,7 @@ struct program_header {
   uint32_t traced;
   int32_t gate; /* descriptor numbers that init inherits, -1 where there is none */
   int32_t preserve_fds;
+  int32_t process; /* the pidfd that join_process uses */
 };
 #define PROGRAM_MAGIC 0x50525354u /* "TSRP" */
 #define PROGRAM_MOST (16u << 20)  /* bytes; far above what execve(2) takes */

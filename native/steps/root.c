@@ -51,6 +51,14 @@ int step_open_tree(struct context *context, const struct step_open_tree *step) {
   return 0;
 }
 
+int step_open_root(struct context *context, const struct step_open_root *step) {
+  (void)step;
+  int root = open_dir(context, "/");
+  if (root < 0) return root;
+  fill_slot(context, SLOT_ROOT, root);
+  return 0;
+}
+
 int step_attach_root(struct context *context, const struct step_attach_root *step) {
   int target = open_dir(context, step->path);
   if (target < 0) return target;

@@ -10,6 +10,8 @@ export interface Bundle {
   /** Absolute, without symbolic links. */
   readonly dir: string;
   readonly spec: Spec;
+  /** The configuration as it was read. */
+  readonly text: string;
   /** The root filesystem's directory, absolute and without symbolic links. */
   readonly rootfs: string;
 }
@@ -28,7 +30,7 @@ export function openBundle(path: string, configName: string, rootfsMayMiss = fal
   const text = attempt(`the bundle has no readable ${configName}`, () => sys.readFile(file, CONFIG_MOST));
   const spec = parseSpec(text, configName);
   const rootfs = spec.root.path.startsWith('/') ? spec.root.path : `${dir}/${spec.root.path}`;
-  return { dir, spec, rootfs: rootfsMayMiss ? rootfs : openRootfs(rootfs) };
+  return { dir, spec, text, rootfs: rootfsMayMiss ? rootfs : openRootfs(rootfs) };
 }
 
 function openRootfs(path: string): string {

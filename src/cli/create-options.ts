@@ -28,7 +28,7 @@ async function observer(file: string, id: string, json: boolean): Promise<Observ
   return traceWriter(file, id, json);
 }
 
-function checkDescriptors(count: number): void {
+export function checkDescriptors(count: number): void {
   for (let fd = 3; fd < 3 + count; fd++) {
     if (sys.isOpen(fd) === 0) throw new TsrunError(`--preserve-fds ${count}: descriptor ${fd} is not open`);
   }

@@ -53,6 +53,8 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./kill.ts')).kill(invocation, context);
     case 'delete':
       return (await import('./delete.ts')).remove(invocation, context);
+    case 'exec':
+      return (await import('./exec.ts')).exec(invocation, context);
     case 'pause':
       return (await import('./pause.ts')).pause(invocation, context);
     case 'resume':

@@ -2,7 +2,7 @@
 
 import { sysError, TsrunError } from '../errors.ts';
 import { isSysError, sys } from '../linux/sys.ts';
-import type { Spec } from '../spec/types.ts';
+import type { Process } from '../spec/types.ts';
 import type { Report } from './report.ts';
 
 export interface HandOut {
@@ -12,8 +12,8 @@ export interface HandOut {
 }
 
 /** @throws {TsrunError} where a terminal is asked for and nobody would take it, or the other way round. */
-export function checkTerminal(spec: Spec, options: HandOut, detached: boolean): void {
-  const terminal = spec.process?.terminal === true;
+export function checkTerminal(process: Process | undefined, options: HandOut, detached: boolean): void {
+  const terminal = process?.terminal === true;
   if (terminal && detached && options.consoleSocket === undefined) {
     throw new TsrunError(
       'cannot allocate tty if the container is detached without --console-socket (/process/terminal in config.json)',
@@ -26,14 +26,18 @@ export function checkTerminal(spec: Spec, options: HandOut, detached: boolean): 
   }
 }
 
-export function handOut(options: HandOut, report: Report): void {
+/** @param kind Tells the receiver of the pidfd whether the process is a container's first, as runc does. */
+export function handOut(options: HandOut, report: Report, kind: 'standard' | 'setns' = 'standard'): void {
   const { console, pidfd } = report;
   if (options.consoleSocket !== undefined && console !== undefined)
     send('--console-socket', options.consoleSocket, console, '/dev/ptmx');
   if (options.pidfdSocket !== undefined && pidfd !== undefined)
-    send('--pidfd-socket', options.pidfdSocket, pidfd, 'standard');
-  const { pidFile } = options;
-  if (pidFile !== undefined) attempt('--pid-file', () => sys.writeFile(pidFile, String(report.pid), 0o644));
+    send('--pidfd-socket', options.pidfdSocket, pidfd, kind);
+  writePidFile(options, report);
+}
+
+export function writePidFile({ pidFile }: HandOut, { pid }: Report): void {
+  if (pidFile !== undefined) attempt('--pid-file', () => sys.writeFile(pidFile, String(pid), 0o644));
 }
 
 function send(flag: string, path: string, fd: number, text: string): void {

@@ -101,6 +101,8 @@ export function describe(step: Step | UnitStep): string {
       return `clone the mount tree ${step.path}`;
     case 'joinNamespace':
       return `join ${list(namespaceNames(step.type))} namespace ${step.path}`;
+    case 'joinProcess':
+      return `join ${list(namespaceNames(step.namespaces))} namespaces of the container`;
     case 'unshare':
       return `enter new namespaces: ${list(namespaceNames(step.namespaces))}`;
     case 'sync':
@@ -129,6 +131,8 @@ export function describe(step: Step | UnitStep): string {
       return `make ${step.path} ${propagationName(step.propagation, step.recursive)}`;
     case 'privateParent':
       return `make the mount that holds ${step.path} private`;
+    case 'openRoot':
+      return 'open the root';
     case 'attachRoot':
       return `mount the root file system over ${step.path}`;
     case 'mount':

@@ -185,7 +185,7 @@ const timeOffsets = (spec: Spec): string =>
     .map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`)
     .join('');
 
-const becomeRoot = (from: string, keepGroups: number): InitStep => ({
+export const becomeRoot = (from: string, keepGroups: number): InitStep => ({
   op: 'becomeRoot',
   keepGroups,
   from,

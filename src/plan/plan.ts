@@ -89,7 +89,12 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     // host's /dev/null can be opened by its own path.
     ...planMasks(spec),
     ...planRootEnter(spec, request, namespaces, facts),
+    ...process.console,
+    ...process.labels,
+    ...process.close,
     ...process.become,
+    ...process.find,
+    ...seccomp.created,
     {
       op: 'sync',
       sync: SYNC_READY,
@@ -118,6 +123,7 @@ export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Pla
     namespaces: namespaces.birth,
     inCgroup: cgroup === undefined ? 0 : 1,
     preserveFds: request.preserveFds,
+    process: -1,
     from: spec.linux.namespaces === undefined ? '' : '/linux/namespaces',
     why: 'init is born inside the namespaces and the cgroup, so that nothing of it is accounted elsewhere',
   });

@@ -17,8 +17,15 @@ export interface ProcessPlan {
   readonly session: readonly InitStep[];
   /** While the root is being made: what needs the root, or the kernel's own files. */
   readonly prepare: readonly InitStep[];
-  /** Inside the root: from the runtime's rights to the container's. */
+  /** Inside the root: the terminal, for whoever leads a session. */
+  readonly console: readonly InitStep[];
+  /** Needs the own procfs, and comes after the hooks of createContainer, which are not confined. */
+  readonly labels: readonly InitStep[];
+  readonly close: readonly InitStep[];
+  /** From the runtime's rights to the container's. */
   readonly become: readonly InitStep[];
+  /** As the container's user. */
+  readonly find: readonly InitStep[];
   readonly exec: readonly InitStep[];
   /** What the host side sets, which may do what the process may not. */
   readonly limits: readonly HostStep[];
@@ -29,7 +36,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 export function planProcess(
   spec: Spec,
-  request: PlanRequest,
+  request: Pick<PlanRequest, 'preserveFds'>,
   facts: HostFacts,
   inUserNamespace: boolean,
   seccomp: SeccompPlan,
@@ -55,22 +62,12 @@ export function planProcess(
     });
   }
   if (process.terminal === true) {
-    prepare.push(
-      {
-        op: 'openConsole',
-        columns: process.consoleSize?.width ?? 0,
-        rows: process.consoleSize?.height ?? 0,
-        uid: user.uid,
-        from: '/process/terminal',
-        why: 'the master goes to the caller, the peer becomes standard input, output and error',
-      },
-      {
-        op: 'mountConsole',
-        path: '/dev/console',
-        from: '/process/terminal',
-        why: 'the terminal under its well-known name',
-      },
-    );
+    prepare.push(openConsole(process), {
+      op: 'mountConsole',
+      path: '/dev/console',
+      from: '/process/terminal',
+      why: 'the terminal under its well-known name',
+    });
   }
   if (spec.hostname !== undefined)
     prepare.push({ op: 'setHostname', name: spec.hostname, from: '/hostname', why: 'of the new uts namespace' });
@@ -99,16 +96,6 @@ export function planProcess(
   // With the rights of the runtime, while init still has them. In a user namespace it has none to raise limits with.
   const ownLimits = rlimitSteps(process, DESCRIPTORS_OF_INIT);
   const become: InitStep[] = [];
-  if (process.terminal === true) {
-    become.push({ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' });
-  }
-  // Before the descriptor of the own procfs is closed, and after the hooks of createContainer, which are not confined.
-  become.push(...labels, {
-    op: 'closeDescriptors',
-    preserveFds: request.preserveFds,
-    from: '',
-    why: 'no descriptor of the host reaches the container (CVE-2024-21626)',
-  });
   if (process.terminal !== true && user.uid !== 0) {
     become.push({
       op: 'ownStdio',
@@ -153,14 +140,6 @@ export function planProcess(
       why: 'again as the user, for directories that only the user may enter',
     },
     { op: 'setCapabilities', ...caps.process, from: capabilities, why: 'exactly the configured sets' },
-    {
-      op: 'findExecutable',
-      name: process.args[0] ?? '',
-      path,
-      from: '/process/args/0',
-      why: 'a program that is not there is an error of create',
-    },
-    ...seccomp.created,
   );
 
   const exec: InitStep[] = [
@@ -190,7 +169,29 @@ export function planProcess(
   return {
     session: [{ op: 'newSession', from: '', why: "signals of the caller's terminal do not reach inside" }],
     prepare,
+    console:
+      process.terminal === true
+        ? [{ op: 'useConsole', from: '/process/terminal', why: 'the controlling terminal of the new session' }]
+        : [],
+    labels,
+    close: [
+      {
+        op: 'closeDescriptors',
+        preserveFds: request.preserveFds,
+        from: '',
+        why: 'no descriptor of the host reaches the container (CVE-2024-21626)',
+      },
+    ],
     become,
+    find: [
+      {
+        op: 'findExecutable',
+        name: process.args[0] ?? '',
+        path,
+        from: '/process/args/0',
+        why: 'a program that is not there is an error of create',
+      },
+    ],
     exec,
     limits,
   };
@@ -210,6 +211,15 @@ const prepared = (last: readonly InitStep[], needsHome: boolean, uid: number): r
         },
         ...last,
       ];
+
+export const openConsole = ({ consoleSize, user }: Process): InitStep => ({
+  op: 'openConsole',
+  columns: consoleSize?.width ?? 0,
+  rows: consoleSize?.height ?? 0,
+  uid: user.uid,
+  from: '/process/terminal',
+  why: 'the master goes to the caller, the peer becomes standard input, output and error',
+});
 
 /** Init itself opens some descriptors until the program runs; a limit below this is set in two steps. */
 const DESCRIPTORS_OF_INIT = 64;

@@ -71,6 +71,20 @@ export function planResctrl(spec: Spec, id: string, resctrl: ResctrlFacts | unde
   return { before, after, remove };
 }
 
+/** A further process of the container, in the groups that were made for it, or found. */
+export function joinResctrl({ linux }: Spec, id: string, resctrl: ResctrlFacts | undefined): HostStep[] {
+  const rdt = linux.intelRdt;
+  if (rdt === undefined || resctrl === undefined) return [];
+  const own = rdt.closID !== undefined || linesOf(rdt).length > 0;
+  const group = `${resctrl.mount}${resctrlGroup(rdt, id)}`;
+  return [
+    ...(own ? [join(group, "the class of the container's tasks")] : []),
+    ...(rdt.enableMonitoring === true
+      ? [join(`${group}/mon_groups/${id}`, "counted with the container's tasks", `${from}/enableMonitoring`)]
+      : []),
+  ];
+}
+
 const join = (path: string, why: string, field = from): HostStep => ({
   op: 'joinResctrlGroup',
   path,

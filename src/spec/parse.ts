@@ -40,7 +40,7 @@ export function parseResources(text: string, file: string): LinuxResources {
   return resources as LinuxResources;
 }
 
-function parseJson(text: string, file: string): unknown {
+export function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -33,6 +33,8 @@ export interface ContainerRecord {
   readonly resctrl?: readonly string[];
   /** True where the first process's end does not end the others: the pid namespace is not the container's own. */
   readonly sharedPid: boolean;
+  /** True where the container keeps the session keyring of its caller. */
+  readonly noNewKeyring: boolean;
   /** Init's steps after the gate, for the error of one that fails under `start`, and the index of the first. */
   readonly gateIndex: number;
   readonly afterGate: readonly { readonly op: string; readonly from: string }[];

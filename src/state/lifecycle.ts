@@ -15,6 +15,14 @@ const allowed = {
 
 export type Operation = keyof typeof allowed;
 
+/** A further process needs the first one; what is paused would not run. */
+export function checkExec(id: string, status: Status, ignorePaused: boolean): void {
+  if (status === 'stopped') throw new TsrunError('cannot exec a container that has stopped');
+  if (status === 'creating') throw new TsrunError(`container ${JSON.stringify(id)} is still being created`);
+  if (status === 'paused' && !ignorePaused)
+    throw new TsrunError('cannot exec in a paused container (use --ignore-paused to override)');
+}
+
 /** @throws {TsrunError} with the phrases of runc that engines look for. */
 export function check(operation: Operation, id: string, status: Status): void {
   if ((allowed[operation] as readonly Status[]).includes(status)) return;

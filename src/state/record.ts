@@ -11,7 +11,12 @@ import type { Report } from '../execute/report.ts';
 import type { LinuxResources } from '../spec/types.ts';
 
 /** Before the first step: enough for `delete --force` to clean up after a crash at any point. */
-export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Plan): ContainerRecord {
+export function draftRecord(
+  id: string,
+  { spec, dir, rootfs }: Bundle,
+  plan: Plan,
+  noNewKeyring: boolean,
+): ContainerRecord {
   const [seconds = 0, nanoseconds = 0] = sys.clock();
   const pid = spec.linux.namespaces?.find((entry) => entry.type === 'pid');
   const gateIndex = plan.init.findIndex((step) => step.op === 'awaitStart') + 1;
@@ -31,6 +36,7 @@ export function draftRecord(id: string, { spec, dir, rootfs }: Bundle, plan: Pla
     ...(spec.linux.resources === undefined ? {} : { resources: limitsOf(spec.linux.resources) }),
     ...(plan.resctrl.length === 0 ? {} : { resctrl: plan.resctrl }),
     sharedPid: pid === undefined || (pid.path ?? '') !== '',
+    noNewKeyring,
     gateIndex,
     afterGate: plan.init.slice(gateIndex).map(({ op, from }) => ({ op, from })),
   };

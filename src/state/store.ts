@@ -81,6 +81,22 @@ export class Store {
     sys.writeFile(`${this.dirOf(record.id)}/state.json`, JSON.stringify(record), 0o600);
   }
 
+  /** Keeps the configuration for `exec`: the bundle's may change, or go, while the container runs. */
+  keepConfig(id: string, text: string): void {
+    sys.createFile(this.configOf(id), text, 0o600);
+  }
+
+  /** @throws {TsrunError} where the container was made by a release that kept none. */
+  config(id: string): string {
+    const text = unlessMissing(() => sys.readFile(this.configOf(id), 16 << 20));
+    if (text === undefined) throw new TsrunError(`container ${JSON.stringify(id)}: ${this.configOf(id)} is missing`);
+    return text;
+  }
+
+  private configOf(id: string): string {
+    return `${this.dirOf(id)}/config.json`;
+  }
+
   /** @throws {TsrunError} `container does not exist` */
   load(id: string): ContainerRecord {
     const record = this.find(id);

@@ -37,7 +37,19 @@ function programOf(steps: readonly Step[], change: Partial<Header> = {}): Buffer
     ...change,
   };
   const { magic, version, strings } = header;
-  const head = [magic, version, header.words, header.pool, header.blob, strings, header.steps, 0, -1 >>> 0, 0];
+  const head = [
+    magic,
+    version,
+    header.words,
+    header.pool,
+    header.blob,
+    strings,
+    header.steps,
+    0,
+    -1 >>> 0,
+    0,
+    -1 >>> 0,
+  ];
   return Buffer.concat([
     Buffer.from(Uint32Array.from(head).buffer),
     Buffer.from(words.buffer, words.byteOffset, words.byteLength),

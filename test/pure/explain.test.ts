@@ -63,7 +63,7 @@ describe('the words for a step', () => {
       'set limit RLIMIT_NOFILE: soft 1, hard 18446744073709551615',
     ],
     [
-      describeStep(step('launch', { namespaces: 0x20020000, inCgroup: 1, preserveFds: 0 })),
+      describeStep(step('launch', { namespaces: 0x20020000, inCgroup: 1, preserveFds: 0, process: -1 })),
       'launch tsrun-init in new namespaces: mount pid, born in the cgroup',
     ],
     [
