@@ -180,6 +180,26 @@ export class Container {
     return { child, done };
   }
 
+  // Another verb that the test talks to while it runs; its output is in files of this name.
+  spawnVerb(
+    verb: string,
+    rest: string[],
+    name = verb,
+  ): { child: ChildProcess; done: Promise<Result>; said: () => string } {
+    const [command, ...args] = this.argv(verb, ...rest);
+    const files = [this.path(`${name}.out`), this.path(`${name}.err`)] as const;
+    const stdio = [this.noInput(), ...files.map((path) => openSync(path, 'w'))];
+    const child = spawn(command, args, { stdio, env: this.env() });
+    for (const fd of stdio) if (typeof fd === 'number') closeSync(fd);
+    this.children.push(child);
+    const [said, err] = files.map((path) => () => readFileSync(path, 'utf8')) as [() => string, () => string];
+    const done = new Promise<Result>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code, signal) => resolve({ code: code ?? (signal ? 1000 : -1), out: said(), err: err() }));
+    });
+    return { child, done, said };
+  }
+
   create(...args: string[]): Result {
     this.prepare(args);
     return this.call('create', ['--bundle', this.bundle, this.id]);
@@ -208,6 +228,18 @@ export class Container {
 
   start(): Result {
     return this.call('start', [this.id]);
+  }
+
+  // A further process; flags stand before the id.
+  exec(flags: string[], ...command: string[]): Result {
+    return this.call('exec', [...flags, this.id, ...command]);
+  }
+
+  // What a further process prints; it must end well.
+  ask(flags: string[], ...command: string[]): string {
+    const result = this.exec(flags, ...command);
+    expect(result, `exec ${command.join(' ')}`).toMatchObject({ code: 0 });
+    return result.out;
   }
 
   state(): State {
