@@ -1,4 +1,4 @@
-import { sysError, TsrunError, usageError } from '../errors.ts';
+import { sysError, TsrunError } from '../errors.ts';
 import { isSysError, sys } from '../linux/sys.ts';
 import type { ProcessChanges, ProcessFile } from '../spec/exec.ts';
 import type { InvocationOf } from './args.ts';
@@ -15,9 +15,9 @@ type Words = InvocationOf<'exec'>;
 
 export async function exec(words: Words, context: Context): Promise<number> {
   const { flags, args } = words;
-  if (flags.process === undefined && args.command.length === 0)
-    throw usageError('what is to be run? Give a command behind the id, or --process', 'exec');
   try {
+    if (flags.process === undefined && args.command.length === 0)
+      throw new TsrunError('process args cannot be empty: give a command behind the id, or --process');
     checkDescriptors(flags.preserveFds);
     return await runtimeOf(context).exec(args.containerId, {
       process: flags.process === undefined ? undefined : readProcess(flags.process),

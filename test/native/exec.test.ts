@@ -115,9 +115,10 @@ test('a stopped container is refused', async (t) => {
   expect(result.err).toMatch(/cannot exec a container that has stopped|not running|stopped/);
 });
 
-test('nothing to run is a usage error', (t) => {
-  const box = container(t).created();
-  expect(box.exec([]).code).toBe(1);
+test('nothing to run is an error', { except: { crun: 'it exits with 1' } }, (t) => {
+  const result = container(t).created('true').exec([]);
+  expect(result).toMatchObject({ code: 255, out: '' });
+  expect(result.err).toContain('process args cannot be empty');
 });
 
 test('a paused container is refused', { except: { crun: 'it goes on and hangs' } }, async (t) => {
@@ -139,19 +140,25 @@ test('--ignore-paused makes a process that runs once the container is resumed', 
   expect(await done).toMatchObject({ code: 3, out: 'ran\n' });
 });
 
-test('environment, directory and user are those of the first process', async (t) => {
+test('environment, directory and user are those of the first process', {
+  except: { crun: '1.8.1 takes only the environment over' },
+}, async (t) => {
   const box = await running(t, {
     process: {
       env: ['PATH=/bin', 'GREETING=hello'],
       cwd: '/tmp',
-      user: { uid: 1000, gid: 1000, additionalGids: [7], umask: 0o27 },
+      user: { uid: 1000, gid: 1000, additionalGids: [7] },
     },
   });
-  const script = 'echo $GREETING; pwd; id -u; id -g; id -G; echo $HOME; umask';
-  const [greeting, cwd, uid, gid, groups, home, umask] = box.ask([], 'sh', '-c', script).split('\n');
+  const script = 'echo $GREETING; pwd; id -u; id -g; id -G; echo $HOME';
+  const [greeting, cwd, uid, gid, groups, home] = box.ask([], 'sh', '-c', script).split('\n');
   expect([greeting, cwd, uid, gid, home]).toEqual(['hello', '/tmp', '1000', '1000', '/home/user']);
   expect(groups?.split(' ').toSorted()).toEqual(['1000', '7']);
-  expect(umask).toBe('0027');
+});
+
+test('so is the umask', { except: { runc: '1.1.5 has its own', crun: '1.8.1 has its own' } }, async (t) => {
+  const box = await running(t, { process: { user: { uid: 0, gid: 0, umask: 0o27 } } });
+  expect(box.ask([], 'sh', '-c', 'umask')).toBe('0027\n');
 });
 
 test('the configuration is that of the creation, whatever becomes of the bundle', {
@@ -165,9 +172,11 @@ test('the configuration is that of the creation, whatever becomes of the bundle'
   expect(box.ask([], 'sh', '-c', 'echo $A')).toBe('then\n');
 });
 
-test('--env adds, and the last value of a name wins', async (t) => {
+test('--env adds, and the last value of a name wins', {
+  except: { crun: '1.8.1 replaces the environment' },
+}, async (t) => {
   const box = await running(t, { process: { env: ['PATH=/bin', 'A=1', 'B=1'] } });
-  const lines = box.ask(['--env', 'A=2', '-e', 'C=3'], 'env').trim().split('\n').toSorted();
+  const lines = box.ask(['--env', 'A=2', '--env', 'C=3'], 'env').trim().split('\n').toSorted();
   expect(lines.filter((line) => /^[ABC]=/.test(line))).toEqual(['A=2', 'B=1', 'C=3']);
 });
 
@@ -187,7 +196,7 @@ for (const [value, uid, gid] of [
   ['0:5', '0', '5'],
   ['4294967294', '4294967294', '0'],
 ] as const) {
-  test(`--user ${value}`, { except: { crun: 'other words for the largest' } }, async (t) => {
+  test(`--user ${value}`, { except: value === '4294967294' ? { runc: '1.1.5 refuses it' } : {} }, async (t) => {
     const ids = facts((await running(t)).ask(['--user', value], 'probe', 'ids'));
     expect(ids['uid']?.split(' ')[0]).toBe(uid);
     expect(ids['gid']?.split(' ')[0]).toBe(gid);
@@ -218,7 +227,7 @@ for (const value of [
 
 test('--additional-gids adds groups', { except: { crun: 'it has no such flag' } }, async (t) => {
   const box = await running(t, { process: { user: { uid: 0, gid: 0, additionalGids: [3] } } });
-  const groups = box.ask(['--additional-gids', '5', '-g', '9'], 'id', '-G').trim().split(' ');
+  const groups = box.ask(['-g', '5', '-g', '9'], 'id', '-G').trim().split(' ');
   expect(groups.map(Number).toSorted((a, b) => a - b)).toEqual([0, 3, 5, 9]);
 });
 
@@ -230,9 +239,11 @@ test('capabilities are those of the first process', async (t) => {
   for (const set of ['CapInh', 'CapAmb']) expect(capabilitySet(status[set]), set).toEqual([]);
 });
 
-test('CVE-2022-29162: --cap adds to three sets and never to the inheritable one', async (t) => {
+test('CVE-2022-29162: --cap adds to three sets and never to the inheritable one', {
+  except: { crun: '1.8.1 puts them in the place of the configured ones' },
+}, async (t) => {
   const box = await running(t, { process: { capabilities: capabilities('CAP_KILL') } });
-  const status = statusOf(box, ['--cap', 'CAP_CHOWN', '-c', 'CAP_SETUID']);
+  const status = statusOf(box, ['--cap', 'CAP_CHOWN', '--cap', 'CAP_SETUID']);
   const wanted = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID'];
   for (const set of ['CapBnd', 'CapEff', 'CapPrm']) expect(capabilitySet(status[set]), set).toEqual(wanted);
   for (const set of ['CapInh', 'CapAmb']) expect(capabilitySet(status[set]), set).toEqual([]);
@@ -246,13 +257,15 @@ test('--cap is ambient too where the container has inheritable ones', {
   expect(capabilitySet(status['CapAmb'])).toEqual(['CAP_CHOWN']);
 });
 
-test('an unknown --cap is refused', { except: { runc: 'it warns' } }, async (t) => {
+test('an unknown --cap is refused', { except: { runc: 'it warns', crun: '1.8.1 passes it over' } }, async (t) => {
   const result = (await running(t)).exec(['--cap', 'CAP_NOPE'], 'true');
   expect(result.code).not.toBe(0);
   expect(result.err).toContain('CAP_NOPE');
 });
 
-test('no_new_privs is as in the configuration', async (t) => {
+test('no_new_privs is as in the configuration', {
+  except: { crun: '1.8.1 looks at the flag alone' },
+}, async (t) => {
   expect(statusOf(await running(t), [])['NoNewPrivs']).toBe('1');
   const box = await running(t, { process: { noNewPrivileges: false } });
   expect(statusOf(box, [])['NoNewPrivs']).toBe('0');
@@ -268,26 +281,37 @@ test('limits and the OOM score are those of the first process', {
   ];
   const box = await running(t, { process: { rlimits, oomScoreAdj: 250 } });
   const limits = box.ask([], 'probe', 'rlimits');
-  expect(limits).toMatch(/^\S*NOFILE 77 99$/m);
-  expect(limits).toMatch(/^\S*CORE 0 0$/m);
+  expect(limits).toMatch(/^NOFILE 77 99$/m);
+  expect(limits).toMatch(/^CORE 0 0$/m);
   expect(box.ask([], 'cat', '/proc/self/oom_score_adj')).toBe('250\n');
 });
 
-test('--process takes all from a file, and what it leaves open from the first process', async (t) => {
+test('--process takes all from a file, and the capabilities of the first process if it has none', {
+  except: { crun: '1.8.1 leaves none' },
+}, async (t) => {
   const box = await running(t);
   const file = box.path('process.json');
   writeFileSync(
     file,
     JSON.stringify({
-      args: ['sh', '-c', 'echo $A; pwd; id -u; ulimit -n; grep CapEff /proc/self/status'],
+      args: ['sh', '-c', 'echo $A; pwd; id -u; grep CapEff /proc/self/status'],
       cwd: '/tmp',
       env: ['PATH=/bin', 'A=from the file'],
       user: { uid: 0, gid: 0 },
     }),
   );
-  const [a, cwd, uid, files, caps] = box.ask(['--process', file]).split('\n');
-  expect([a, cwd, uid, files]).toEqual(['from the file', '/tmp', '0', '1024']);
+  const [a, cwd, uid, caps] = box.ask(['--process', file]).split('\n');
+  expect([a, cwd, uid]).toEqual(['from the file', '/tmp', '0']);
   expect(capabilitySet(caps?.split(/\s+/)[1])).toEqual(['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE']);
+});
+
+test('limits that a process.json has none of are those of the first process', {
+  except: { runc: '1.1.5 leaves those of the caller', crun: '1.8.1 leaves those of the caller' },
+}, async (t) => {
+  const box = await running(t);
+  const process = { args: ['probe', 'rlimits'], cwd: '/', env: ['PATH=/bin'], user: { uid: 0, gid: 0 }, rlimits: [] };
+  writeFileSync(box.path('process.json'), JSON.stringify(process));
+  expect(box.ask(['--process', box.path('process.json')])).toMatch(/^NOFILE 1024 1024$/m);
 });
 
 for (const [what, text, words] of [
@@ -334,7 +358,9 @@ test('--preserve-fds passes descriptors, and no other of the caller reaches the 
   expect(fds(['--preserve-fds', '2'])).toEqual(['0', '1', '2', '3', '4']);
 });
 
-test('--preserve-fds of a descriptor that is not open is an error', async (t) => {
+test('--preserve-fds of a descriptor that is not open is an error', {
+  except: { crun: '1.8.1 passes it over' },
+}, async (t) => {
   const result = (await running(t)).exec(['--preserve-fds', '40'], 'true');
   expect(result.code).not.toBe(0);
 });
@@ -400,7 +426,7 @@ test('a container without a cgroup of its own has further processes all the same
   expect(box.exec(['--cgroup', 'x'], 'true').err).toContain('has no cgroup');
 });
 
-test('a container of a user namespace', async (t) => {
+test('a container of a user namespace', { except: { crun: '1.8.1 leaves the limits of the caller' } }, async (t) => {
   const mapping = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
   const box = container(
     t,
@@ -412,9 +438,7 @@ test('a container of a user namespace', async (t) => {
   expect(box.ask([], 'readlink', '/proc/self/ns/user')).toBe(`${readlinkSync(`/proc/${pid}/ns/user`)}\n`);
   expect(box.ask([], 'sh', '-c', 'id -u; id -g; hostname')).toBe('0\n0\ninside\n');
   expect(box.ask(['-u', '5:6'], 'sh', '-c', 'id -u; id -g')).toBe('5\n6\n');
-  expect(facts(box.ask([], 'cat', '/proc/self/limits').replaceAll('Max open files', 'files'))['files']).toContain(
-    '1024',
-  );
+  expect(box.ask([], 'probe', 'rlimits')).toMatch(/^NOFILE 1024 1024$/m);
 });
 
 test('--user outside of the mapping is refused', { only: ['tsrun'] }, async (t) => {
@@ -482,7 +506,10 @@ test('signals of the caller go to the process', async (t) => {
   child.kill('SIGHUP');
   await until('the first signal came', () => said().includes('got 1\n'));
   child.kill('SIGTERM');
-  expect(await done).toMatchObject({ code: 0, out: 'ready\ngot 1\ngot 15\n' });
+  expect(await done).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^ready\n(got 23\n)*got 1\n(got 23\n)*got 15\n$/),
+  });
 });
 
 test('two hundred processes at a time leave nothing behind', { timeout: 120_000 }, async (t) => {
