@@ -128,6 +128,11 @@ export const sys = {
   },
   // --- sockets and terminals -------------------------------------------------------------------------------------
   connect: { args: { path: 'str' }, result: 'num', doc: 'A stream socket connected to a path of any length. unix(7)' },
+  datagram: {
+    args: { path: 'str', bind: 'u32' },
+    result: 'num',
+    doc: 'A datagram socket, connected to a path of any length or to an abstract name behind @; with bind, a new one at the path that everybody may send to. unix(7)',
+  },
   sendDescriptor: {
     args: { socket: 'i32', fd: 'i32', text: 'str' },
     result: 'void',

@@ -11,10 +11,10 @@ import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
 export { openBundle, seccompProgram };
 
-export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preserveFds' | 'gate' | 'seccomp'>;
+export type PlanOptions = Pick<PlanRequest, 'noPivot' | 'noNewKeyring' | 'preserveFds' | 'env' | 'gate' | 'seccomp'>;
 
 export function planBundle(id: string, bundle: Bundle, options: PlanOptions, manager: CgroupManager): Plan {
-  const { noPivot, noNewKeyring, preserveFds, gate, seccomp } = options;
+  const { noPivot, noNewKeyring, preserveFds, env, gate, seccomp } = options;
   const { process, linux } = bundle.spec;
   const facts = readHostFacts({
     manager,
@@ -25,7 +25,7 @@ export function planBundle(id: string, bundle: Bundle, options: PlanOptions, man
   });
   return compile(
     bundle.spec,
-    { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds, seccomp },
+    { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds, env, seccomp },
     facts,
   );
 }

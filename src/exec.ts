@@ -8,6 +8,7 @@ import { waitInForeground } from './execute/foreground.ts';
 import { readAfterGate } from './execute/gate.ts';
 import { checkTerminal, closeAll, handOut, type HandOut, writePidFile } from './execute/hand-out.ts';
 import type { Report } from './execute/report.ts';
+import { seccompProgram } from './execute/seccomp-program.ts';
 import { isSysError, sys, unlessMissing } from './linux/sys.ts';
 import { planExec } from './plan/exec.ts';
 import type { HostFacts } from './plan/host.ts';
@@ -34,16 +35,32 @@ const SIGKILL = 9;
 const FILE_MOST = 1 << 20;
 
 /** @returns the exit code of the process; 0 when detached. */
-export function exec(record: ContainerRecord, config: string, options: ExecOptions): number {
+export async function exec(
+  record: ContainerRecord,
+  config: string,
+  options: ExecOptions,
+  filters: string,
+): Promise<number> {
   checkExec(record.id, statusOf(record), options.ignorePaused);
   const spec = specOfExec(config, options.process, options.changes);
   const process = spec.process as Process;
   checkTerminal(process, options, options.detach);
+  const seccomp = await seccompProgram(spec, filters);
   const target = openProcess(record);
   if (target === undefined) throw notRunning(record.id);
-  const { id, rootfs, noNewKeyring } = record;
+  const { id, bundle, rootfs, noNewKeyring } = record;
   const { preserveFds } = options;
-  const request = { id, rootfs, cgroup: birthplace(record, options), pidfd: target, noNewKeyring, preserveFds };
+  const request = {
+    id,
+    bundle,
+    rootfs,
+    cgroup: birthplace(record, options),
+    pidfd: target,
+    noNewKeyring,
+    preserveFds,
+    env: [],
+    seccomp,
+  };
   const plan = told(planExec(spec, request, factsFor(spec, id)), options);
   const report = launch(plan, process.terminal === true);
   sys.close(target);

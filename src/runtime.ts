@@ -9,8 +9,9 @@ import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-o
 import { type AfterGate, connectGate, readAfterGate } from './execute/gate.ts';
 import { killAndWait, openProcess, processesOf, signalProcess } from './state/processes.ts';
 import { completeRecord, draftRecord } from './state/record.ts';
+import type { NotifyProxy } from './execute/notify.ts';
 import type { Report } from './execute/report.ts';
-import { isSysError, sys } from './linux/sys.ts';
+import { isSysError, sys, unlessMissing } from './linux/sys.ts';
 import type { UnitProperty } from './cgroup/unit.ts';
 import type { Systemd } from './execute/systemd.ts';
 import { hookSteps } from './plan/hooks.ts';
@@ -41,6 +42,10 @@ export interface CreateOptions extends HandOut {
   readonly noNewKeyring: boolean;
   /** Descriptors from 3 on that the container gets. */
   readonly preserveFds: number;
+  /** Added to the environment of the process, as NAME=value. */
+  readonly env: readonly string[];
+  /** The caller's NOTIFY_SOCKET. */
+  readonly notifySocket: string | undefined;
   readonly observe: Observer | undefined;
 }
 
@@ -74,9 +79,9 @@ export class Runtime {
   }
 
   /** runtime.md#create: everything but the program. Returns the pid of the process that waits for `start`. */
-  async create(id: string, options: CreateOptions): Promise<number> {
+  async create(id: string, asked: CreateOptions): Promise<number> {
     const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
-    const bundle = openBundle(options.bundle, options.config);
+    const [bundle, options] = await this.notified(id, openBundle(asked.bundle, asked.config), asked);
     checkTerminal(bundle.spec.process, options, true);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
     const seccomp = await seccompProgram(bundle.spec, this.store.filters);
@@ -97,9 +102,9 @@ export class Runtime {
   }
 
   /** create and start in one, and in the foreground the wait for the end: its exit code, or 0 when detached. */
-  async run(id: string, options: RunOptions): Promise<number> {
+  async run(id: string, asked: RunOptions): Promise<number> {
     const { openBundle, planBundle, seccompProgram } = await import('./compiler.ts');
-    const bundle = openBundle(options.bundle, options.config);
+    const [bundle, options] = await this.notified(id, openBundle(asked.bundle, asked.config), asked);
     checkTerminal(bundle.spec.process, options, options.detach);
     if (this.options.cgroupManager === 'systemd') await this.connectSystemd();
     const seccomp = await seccompProgram(bundle.spec, this.store.filters);
@@ -108,20 +113,24 @@ export class Runtime {
     if (!options.detach && options.subreaper) sys.setSubreaper();
     const lock = this.store.claim(id);
     let created: Created;
+    let notify: NotifyProxy | undefined;
     try {
       created = this.make(id, bundle, { ...options, seccomp, gate: undefined }, planBundle);
+      notify = await this.notifyOf(created, options.notifySocket);
       this.release(created, options.observe);
     } finally {
       this.store.unlock(lock);
     }
     if (options.detach) {
+      if (notify !== undefined) this.attendNotify(notify, created.record);
       closeAll(created.report);
       return 0;
     }
     const { pid, pidfd = -1, console } = created.report;
     let code: number;
     try {
-      code = waitInForeground({ pid, pidfd, console, signals });
+      const other = notify === undefined ? undefined : { fd: notify.fd, onInput: () => void notify.forward() };
+      code = waitInForeground({ pid, pidfd, console, signals, other });
     } catch (error) {
       this.abandon(created.record, pidfd);
       throw error;
@@ -136,7 +145,7 @@ export class Runtime {
    */
   async exec(id: string, options: ExecOptions): Promise<number> {
     const { exec } = await import('./exec.ts');
-    return exec(this.store.load(id), this.store.config(id), options);
+    return await exec(this.store.load(id), this.store.config(id), options, this.store.filters);
   }
 
   /** Changes nothing: shows what `run` would do. */
@@ -149,12 +158,14 @@ export class Runtime {
   }
 
   /** runtime.md#start */
-  async start(id: string): Promise<void> {
+  async start(id: string, notifySocket?: string): Promise<void> {
     await this.connectFor(id);
     const lock = this.lock(id);
+    let notify: NotifyProxy | undefined;
     try {
       const record = this.store.load(id);
       check('start', id, statusOf(record));
+      notify = await this.openNotify(id, notifySocket);
       const gate = connectGate(this.store.gateOf(id));
       sys.write(gate, new Uint8Array(1));
       const { failed } = readAfterGate(gate);
@@ -168,6 +179,7 @@ export class Runtime {
     } finally {
       this.store.unlock(lock);
     }
+    if (notify !== undefined) this.attendNotify(notify, this.store.load(id));
   }
 
   /** runtime.md#query-state */
@@ -342,6 +354,42 @@ export class Runtime {
     if (this.store.find(id)?.cgroup?.unit !== undefined) await this.connectSystemd();
   }
 
+  /** With the directory of the socket that the container gets where the caller has one. */
+  private async notified<O extends CreateOptions>(id: string, bundle: Bundle, options: O): Promise<[Bundle, O]> {
+    if (options.notifySocket === undefined) return [bundle, options];
+    const { canNotify, notifyVariable, withNotify } = await import('./execute/notify.ts');
+    if (!canNotify(bundle.spec)) return [bundle, options];
+    const dir = this.store.notifyOf(id);
+    return [
+      { ...bundle, spec: withNotify(bundle.spec, dir), notify: dir },
+      { ...options, env: [...options.env, notifyVariable] },
+    ];
+  }
+
+  /** The socket that the container sees, if it was made with one; there are no messages before it is released. */
+  private async openNotify(id: string, host: string | undefined): Promise<NotifyProxy | undefined> {
+    const dir = this.store.notifyOf(id);
+    if (host === undefined || unlessMissing(() => sys.stat(dir)) === undefined) return undefined;
+    const { NotifyProxy } = await import('./execute/notify.ts');
+    return new NotifyProxy(host, dir);
+  }
+
+  private async notifyOf({ record, report }: Created, host: string | undefined): Promise<NotifyProxy | undefined> {
+    try {
+      return await this.openNotify(record.id, host);
+    } catch (error) {
+      this.abandon(record, report.pidfd);
+      throw error;
+    }
+  }
+
+  private attendNotify(notify: NotifyProxy, record: ContainerRecord): void {
+    const pidfd = openProcess(record);
+    if (pidfd === undefined) return;
+    notify.attend(record.pid, pidfd);
+    sys.close(pidfd);
+  }
+
   /** Compiles and executes; on failure nothing of the container is left. */
   private make(id: string, bundle: Bundle, options: CreateOptions & PlanOptions, plans: Planner): Created {
     try {
@@ -351,6 +399,7 @@ export class Runtime {
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
       this.store.keepConfig(id, bundle.text);
+      if (bundle.notify !== undefined) sys.makeDir(bundle.notify, 0o755);
       const report = this.execute(plan, draft, options.observe);
       try {
         const record = completeRecord(draft, plan, report);

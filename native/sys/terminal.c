@@ -2,10 +2,13 @@
 #include "gen/sys.gen.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -57,6 +60,56 @@ int64_t sys_connect(const char *path) {
     close(fd);
   }
   close(target);
+  return result;
+}
+
+static int connect_datagram(int fd, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(path);
+  if (path[0] == '@') {
+    if (length > sizeof address.sun_path) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
+    memcpy(address.sun_path, path, length);
+    address.sun_path[0] = 0;
+    return connect(fd, (struct sockaddr *)&address,
+                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+  }
+  int target = open(path, O_PATH | O_CLOEXEC);
+  if (target < 0) return -1;
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", target);
+  int result = connect(fd, (struct sockaddr *)&address, sizeof address);
+  close(target);
+  return result;
+}
+
+static int bind_datagram(int fd, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  const char *name = strrchr(path, '/');
+  char directory[PATH_MAX];
+  if (name == NULL || (size_t)(name - path) >= sizeof directory) {
+    errno = EINVAL;
+    return -1;
+  }
+  memcpy(directory, path, (size_t)(name - path));
+  directory[name - path] = 0;
+  int parent = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (parent < 0) return -1;
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d%.64s", parent, name);
+  mode_t mask = umask(0);
+  int result = bind(fd, (struct sockaddr *)&address, sizeof address);
+  umask(mask);
+  close(parent);
+  return result;
+}
+
+int64_t sys_datagram(const char *path, uint32_t wants_bind) {
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return sys_fail("socket", path);
+  if ((wants_bind ? bind_datagram(fd, path) : connect_datagram(fd, path)) == 0) return fd;
+  int64_t result = sys_fail(wants_bind ? "bind" : "connect", path);
+  close(fd);
   return result;
 }
 

@@ -12,6 +12,8 @@ export interface Bundle {
   readonly spec: Spec;
   /** The configuration as it was read. */
   readonly text: string;
+  /** A directory of the host, yet to be made, that its mounts have for the messages of sd_notify(3). */
+  readonly notify?: string;
   /** The root filesystem's directory, absolute and without symbolic links. */
   readonly rootfs: string;
 }

@@ -11,6 +11,8 @@ export async function explain({ flags, args }: InvocationOf<'explain'>, context:
     noPivot: false,
     noNewKeyring: false,
     preserveFds: 0,
+    env: [],
+    notifySocket: undefined,
     pidFile: undefined,
     consoleSocket: undefined,
     pidfdSocket: undefined,

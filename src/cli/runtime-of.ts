@@ -27,7 +27,7 @@ function stateRoot(given: string | undefined): string {
   return `${directory}/tsrun`;
 }
 
-function environment(name: string): string | undefined {
+export function environment(name: string): string | undefined {
   const entry = sys.environment().find((text) => text.startsWith(`${name}=`));
   const value = entry?.slice(name.length + 1);
   return value === '' ? undefined : value;

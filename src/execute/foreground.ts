@@ -18,6 +18,8 @@ export interface Foreground {
   readonly console: number | undefined;
   /** From sys.catchSignals(), called before the process was started so that none is lost. */
   readonly signals: number;
+  /** Something else to attend to meanwhile: what comes out of a descriptor. */
+  readonly other?: { readonly fd: number; readonly onInput: () => void } | undefined;
 }
 
 /**
@@ -33,13 +35,15 @@ export function waitInForeground(process: Foreground): number {
   }
 }
 
-function loop({ pid, pidfd, signals: caught }: Foreground, terminal: Terminal | undefined): number {
+function loop({ pid, pidfd, signals: caught, other }: Foreground, terminal: Terminal | undefined): number {
   for (;;) {
-    const polled = [caught, POLLIN, pidfd, POLLIN, ...(terminal?.interest() ?? [])];
-    const [signalled = 0, ended = 0, ...rest] = sys.poll(new Uint32Array(polled), -1);
+    // -1 is passed over by poll(2).
+    const polled = [caught, POLLIN, pidfd, POLLIN, other?.fd ?? 0xffffffff, POLLIN, ...(terminal?.interest() ?? [])];
+    const [signalled = 0, ended = 0, heard = 0, ...rest] = sys.poll(new Uint32Array(polled), -1);
     if (signalled !== 0) {
       for (const number of sys.read(caught, 256)) onSignal(number, pid, pidfd, terminal);
     }
+    if (heard !== 0) other?.onInput();
     terminal?.move(rest);
     if (ended === 0) continue;
     terminal?.drain();

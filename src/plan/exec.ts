@@ -13,6 +13,7 @@ import type { Plan } from './plan.ts';
 import { openConsole, planProcess } from './process.ts';
 import { joinResctrl } from './resctrl.ts';
 import { planExecAffinity } from './scheduling.ts';
+import { planSeccomp } from './seccomp.ts';
 import { type HostStep, type InitStep, SYNC_FORKED, SYNC_READY } from './steps.gen.ts';
 
 /** What the plan is made for, beside the process and the container's configuration. */
@@ -26,24 +27,30 @@ export interface ExecRequest {
   readonly pidfd: number;
   readonly noNewKeyring: boolean;
   readonly preserveFds: number;
+  readonly env: readonly string[];
+  readonly bundle: string;
+  /** What linux.seccomp was compiled to; undefined where there is none. */
+  readonly seccomp: Uint8Array | undefined;
 }
+
+const forked = { from: '', why: 'the host side follows the new process' };
 
 /** @param spec Of the container, with the process that is to run. */
 export function planExec(spec: Spec, request: ExecRequest, facts: HostFacts): Plan {
   const list = spec.linux.namespaces ?? [];
   const has = (type: keyof typeof namespaceFlags) => list.some((entry) => entry.type === type);
-  const process = planProcess(spec, request, facts, has('user'));
+  const seccomp = planSeccomp(spec, request);
+  const process = planProcess(spec, request, facts, has('user'), seccomp);
   const forks = has('pid');
-  const sync = forks ? SYNC_FORKED : SYNC_READY;
+  // The agent of a filter that is loaded behind the fork is told the pid of the process that the fork makes.
+  const stops = forks && seccomp.created.length > 0;
+  const sync = forks && !stops ? SYNC_FORKED : SYNC_READY;
 
   const init: InitStep[] = [];
   if (process.labels.length > 0) {
     // Here and not inside, where the container's /proc has no entry for a process of the host.
     const from = process.labels[0]?.from ?? '';
-    init.push(
-      { op: 'openProc', from, why: 'a procfs that nothing of the container can cover' },
-      ...process.labels,
-    );
+    init.push({ op: 'openProc', from, why: 'a procfs that nothing of the container can cover' }, ...process.labels);
   }
   if (list.length > 0) {
     init.push({
@@ -90,12 +97,15 @@ export function planExec(spec: Spec, request: ExecRequest, facts: HostFacts): Pl
     ...process.session,
     ...process.console,
     ...process.find,
+    ...(stops ? [{ op: 'sync', sync: SYNC_FORKED, wait: 1, ...forked } satisfies InitStep] : []),
+    ...seccomp.created,
     { op: 'sync', sync, wait: 0, from: '', why: 'all that can fail has been done' },
     { op: 'awaitStart', from: '', why: 'the program runs when the host side is ready' },
     ...process.exec,
   );
 
-  const affinity = planExecAffinity(spec.process?.execCPUAffinity);
+  const cpus = spec.process?.execCPUAffinity;
+  const affinity = planExecAffinity(cpus);
   const host: HostStep[] = [...affinity.before];
   if (request.cgroup !== undefined) {
     host.push({
@@ -116,10 +126,18 @@ export function planExec(spec: Spec, request: ExecRequest, facts: HostFacts): Pl
       from: '',
       why: 'init is born outside of the namespaces: inside, others could look into it before it is another program',
     },
+    ...(stops
+      ? ([
+          { op: 'awaitInit', sync: SYNC_FORKED, ...forked },
+          { op: 'releaseInit', sync: SYNC_FORKED, ...forked },
+        ] satisfies HostStep[])
+      : []),
+    ...seccomp.host,
     { op: 'awaitInit', sync, from: '', why: 'init has done all but the last steps' },
     ...joinResctrl(spec, request.id, facts.resctrl),
     ...process.limits,
-    ...affinity.after,
+    // The limits end with all CPUs; these are for the process alone.
+    ...(cpus?.final === undefined ? [] : affinity.after),
   );
   return { host, init, cgroup: undefined, resctrl: [] };
 }

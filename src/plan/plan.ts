@@ -28,6 +28,8 @@ export interface PlanRequest {
   readonly noNewKeyring: boolean;
   /** Descriptors from 3 on that the container gets. */
   readonly preserveFds: number;
+  /** What the runtime itself adds to the environment, as NAME=value. */
+  readonly env: readonly string[];
   /** What linux.seccomp was compiled to; undefined where there is none. */
   readonly seccomp: Uint8Array | undefined;
 }

@@ -36,7 +36,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 export function planProcess(
   spec: Spec,
-  request: Pick<PlanRequest, 'preserveFds'>,
+  request: Pick<PlanRequest, 'preserveFds' | 'env'>,
   facts: HostFacts,
   inUserNamespace: boolean,
   seccomp: SeccompPlan,
@@ -45,7 +45,7 @@ export function planProcess(
   const { user } = process;
   const hasMount = (spec.linux.namespaces ?? []).some((entry) => entry.type === 'mount');
   const caps = capabilityMasks(process.capabilities, facts, inUserNamespace);
-  const env = deduplicate(process.env ?? []);
+  const env = deduplicate([...(process.env ?? []), ...request.env]);
   const needsHome = !env.some((entry) => entry.startsWith('HOME='));
   const path = env.find((entry) => entry.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH;
   const cwd = process.cwd;

@@ -63,6 +63,7 @@ const applied = [
   'intelRdt',
   'memoryPolicy',
   'personality',
+  'seccomp',
 ] as const satisfies readonly (keyof Linux)[];
 
 function pick<T extends object>(from: T, names: readonly (keyof T)[]): Partial<T> {

@@ -36,6 +36,11 @@ export class Store {
     return `${this.dirOf(id)}/start.sock`;
   }
 
+  /** What the container sees of NOTIFY_SOCKET: a directory with the one socket. */
+  notifyOf(id: string): string {
+    return `${this.dirOf(id)}/notify`;
+  }
+
   /**
    * Makes the container's directory, 0700, and locks it.
    * @throws {TsrunError} if the id is malformed or in use.
@@ -133,9 +138,18 @@ export class Store {
     const dir = this.dirOf(id);
     const names = unlessMissing(() => sys.readDir(dir)) ?? [];
     names.sort((a, b) => Number(b === 'state.json') - Number(a === 'state.json'));
-    for (const name of names) unlessMissing(() => sys.removeFile(`${dir}/${name}`));
+    for (const name of names) {
+      const path = `${dir}/${name}`;
+      if (path !== this.notifyOf(id)) unlessMissing(() => sys.removeFile(path));
+      else removeNotify(path);
+    }
     unlessMissing(() => sys.removeDir(dir));
   }
+}
+
+function removeNotify(dir: string): void {
+  for (const name of unlessMissing(() => sys.readDir(dir)) ?? []) unlessMissing(() => sys.removeFile(`${dir}/${name}`));
+  unlessMissing(() => sys.removeDir(dir));
 }
 
 function checkId(id: string): void {

@@ -44,6 +44,39 @@ test('--console-socket gets the master of the terminal', async (t) => {
   expect(output()).toMatch(/^1 True .*\n\/dev\/(pts\/0|console)\nto the terminal\nend\n$/);
 });
 
+test('exec --tty --console-socket gets the master of a terminal of the container', async (t) => {
+  const box = await container(t).started();
+  const output = await consoleSocket(t, box);
+  const flags = ['--tty', '--detach', '--console-socket', box.path('console.sock')];
+  const script = 'tty; echo to the terminal; exec sleep 0.2';
+  expect(box.exec(flags, 'sh', '-c', script)).toMatchObject({ code: 0, out: '' });
+  await until('the terminal is closed', () => output().includes('end\n'));
+  expect(output()).toMatch(/^1 True .*\n\/dev\/pts\/0\nto the terminal\nend\n$/);
+});
+
+test('exec --tty in the foreground is a terminal, and ends with the exit status', { only: ['tsrun'] }, async (t) => {
+  const box = await container(t, { process: { user: { uid: 1000, gid: 1000 } } }).started();
+  const result = box.exec(['--tty'], 'sh', '-c', 'tty; stat -c %u $(tty); echo $(ps -o tty= | wc -l) >&2; exit 9');
+  expect(result.code).toBe(9);
+  expect(result.out.replaceAll('\r', '')).toMatch(/^\/dev\/pts\/0\n1000\n/);
+});
+
+test('exec has no terminal unless asked for one, whatever the container has', async (t) => {
+  const box = container(t, { process: { terminal: true } });
+  await consoleSocket(t, box);
+  box.prepare(['sleep', '100']);
+  const flags = ['--bundle', box.bundle, '--console-socket', box.path('console.sock'), box.id];
+  expect(box.call('create', flags)).toMatchObject({ code: 0 });
+  expect(box.exec([], 'tty').out).toBe('not a tty\n');
+});
+
+test('exec --detach --tty without --console-socket is refused', async (t) => {
+  const box = await container(t).started();
+  const result = box.exec(['--tty', '--detach'], 'true');
+  expect(result.code).not.toBe(0);
+  expect(result.err).toMatch(/console/);
+});
+
 test('a created container with a terminal holds no descriptor of the host', { only: ['tsrun'] }, async (t) => {
   const box = container(t, { process: { terminal: true } });
   await consoleSocket(t, box);

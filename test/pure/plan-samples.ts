@@ -38,6 +38,7 @@ const request: PlanRequest = {
   noNewKeyring: false,
   preserveFds: 0,
   seccomp: undefined,
+  env: [],
 };
 
 export const specOf = (config: unknown): Spec => parse(structuredClone(config));
@@ -342,6 +343,7 @@ export const sample: fc.Arbitrary<Sample> = fc
       noNewKeyring: fc.boolean(),
       preserveFds: fc.nat(3),
       seccomp: fc.constant(undefined),
+      env: fc.constantFrom<readonly string[]>([], ['LISTEN_FDS=1', 'LISTEN_PID=1']),
     }),
     facts: fc.record({
       euid: fc.constantFrom(0, 1000),
