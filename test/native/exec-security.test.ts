@@ -84,7 +84,9 @@ test('who stops it holds up neither state nor delete', { only: ['tsrun'], timeou
 });
 
 for (const target of ['/proc/self/fd', '/proc/self/fd/3/../../..', '/proc/1/cwd/../..']) {
-  test(`CVE-2024-21626: --cwd ${target} leads nowhere but into the container`, async (t) => {
+  test(`CVE-2024-21626: --cwd ${target} leads nowhere but into the container`, {
+    except: { crun: '1.8.1 is vulnerable' },
+  }, async (t) => {
     const box = await container(t).started();
     const through = ['sh', '-c', 'exec 3</ 4</sys 5</etc; exec "$@"', 'sh'];
     const result = box.call('exec', ['--cwd', target, box.id, 'sh', '-c', 'ls ../../../../../../bin'], { through });
@@ -94,7 +96,9 @@ for (const target of ['/proc/self/fd', '/proc/self/fd/3/../../..', '/proc/1/cwd/
 }
 
 for (let fd = 3; fd < 16; fd += 1) {
-  test(`CVE-2024-21626: descriptor ${fd} of the caller is no way out, as directory or as program`, async (t) => {
+  test(`CVE-2024-21626: descriptor ${fd} of the caller is no way out, as directory or as program`, {
+    except: { crun: '1.8.1 is vulnerable' },
+  }, async (t) => {
     const box = await container(t).started();
     const through = ['sh', '-c', `exec ${fd > 9 ? 9 : fd}</; exec "$@"`, 'sh'];
     for (const words of [
