@@ -43,7 +43,8 @@ function loop({ pid, pidfd, signals: caught, other }: Foreground, terminal: Term
     if (signalled !== 0) {
       for (const number of sys.read(caught, 256)) onSignal(number, pid, pidfd, terminal);
     }
-    if (heard !== 0) other?.onInput();
+    // What the process said last may have come with its end.
+    if (heard !== 0 || ended !== 0) other?.onInput();
     terminal?.move(rest);
     if (ended === 0) continue;
     terminal?.drain();

@@ -8,6 +8,7 @@ import type { Spec } from '../spec/types.ts';
 
 const INSIDE = '/run/notify';
 const NAME = 'notify.sock';
+const EAGAIN = 11;
 const MESSAGE_MOST = 65536;
 /** How long a service manager may take to read what it was sent. */
 const BARRIER_MS = 5000;
@@ -27,11 +28,8 @@ const allowed = [
   'MONOTONIC_USEC=',
 ];
 
-/** A mount namespace to bind the directory in, and the right to reach it there. */
-export const canNotify = ({ linux }: Spec): boolean => {
-  const has = (type: string) => (linux.namespaces ?? []).some((entry) => entry.type === type);
-  return has('mount') && !has('user');
-};
+/** There is a mount namespace to bind the directory in. */
+export const canNotify = ({ linux }: Spec): boolean => (linux.namespaces ?? []).some((entry) => entry.type === 'mount');
 
 /** The configuration with the directory at its place. */
 export function withNotify(spec: Spec, dir: string): Spec {
@@ -61,13 +59,27 @@ export class NotifyProxy {
     sys.setNonBlocking(this.host);
     unlessMissing(() => sys.removeFile(`${dir}/${NAME}`));
     this.fd = attempt(() => sys.datagram(`${dir}/${NAME}`, 1));
+    sys.setNonBlocking(this.fd);
   }
 
-  /** Passes one message on. @returns whether the container is ready. */
+  /** Passes on what there is. @returns whether the container has said that it is ready. */
   forward(): boolean {
-    const lines = fromBytes(sys.read(this.fd, MESSAGE_MOST)).split('\n').filter(mayPass);
-    if (lines.length > 0) this.say(lines.join('\n'));
-    return lines.includes('READY=1');
+    let ready = false;
+    for (let message = this.next(); message !== undefined; message = this.next()) {
+      const lines = message.split('\n').filter(mayPass);
+      if (lines.length > 0) this.say(lines.join('\n'));
+      ready ||= lines.includes('READY=1');
+    }
+    return ready;
+  }
+
+  private next(): string | undefined {
+    try {
+      return fromBytes(sys.read(this.fd, MESSAGE_MOST));
+    } catch (error) {
+      if (isSysError(error) && error.errno === EAGAIN) return undefined;
+      throw error;
+    }
   }
 
   /** For who leaves: waits until the container is ready, or has ended, and names the process to watch from now on. */

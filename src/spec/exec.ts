@@ -4,7 +4,6 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { checkSpec } from './check.ts';
 import { parseJson } from './parse.ts';
 import type { Linux, LinuxCapabilities, Process, Spec } from './types.ts';
-import { unapplied } from './unapplied.ts';
 import { isObject } from './walk.ts';
 
 /** What the command line says about the process; a field that is absent leaves what the configuration has. */
@@ -50,7 +49,7 @@ export function specOfExec(config: string, file: ProcessFile | undefined, change
     process: changed(own, changes),
     linux: pick(container.linux ?? {}, applied),
   };
-  const { spec, problems } = checkSpec(reduced, unapplied);
+  const { spec, problems } = checkSpec(reduced);
   if (problems.length > 0) throw wrongProcess(file, problems);
   return spec;
 }

@@ -1,7 +1,7 @@
 // Descriptors that go into a container, come out of it, or must do neither; and what it says of itself (sd_notify(3)).
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { container, expect, stateRoot, test, until } from '../harness/index.ts';
+import { container, expect, namespaces, stateRoot, test, until } from '../harness/index.ts';
 
 type Context = Parameters<typeof container>[0];
 
@@ -141,6 +141,20 @@ test('NOTIFY_SOCKET: run --detach returns when the container is ready, and names
       .split('\n')
       .map((line) => line.replace('|', '')),
   ).toEqual(['READY=1 0', `MAINPID=${box.state().pid} 0`, 'BARRIER=1 1', '']);
+});
+
+test('NOTIFY_SOCKET: a container of a user namespace reaches it too', { only: ['tsrun'] }, async (t) => {
+  const mapping = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const box = container(
+    t,
+    { linux: { ...namespaces({ add: ['user'] }).linux, uidMappings: mapping, gidMappings: mapping } },
+    { owner: 100_000 },
+  );
+  const said = await python(t, manager, box.path('manager.sock'));
+  box.prepare(['probe', 'notify', 'READY=1']);
+  const env = { NOTIFY_SOCKET: box.path('manager.sock') };
+  expect(box.call('run', ['--bundle', box.bundle, box.id], { env })).toMatchObject({ code: 0, err: '' });
+  expect(said()).toContain('READY=1');
 });
 
 test('NOTIFY_SOCKET: start returns when the container is ready', { only: ['tsrun'] }, async (t) => {

@@ -524,3 +524,46 @@ test('two hundred processes at a time leave nothing behind', { timeout: 120_000 
   expect(box.call('ps', ['--format', 'json', box.id]).out).toBe(before);
   expect(box.state().status).toBe('running');
 });
+
+const profile = (name: string) => ({
+  linux: {
+    seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: [name], action: 'SCMP_ACT_ERRNO', errnoRet: 99 }] },
+  },
+});
+
+for (const noNewPrivileges of [true, false]) {
+  test(`the filter of the container is that of each process, no_new_privs ${noNewPrivileges}`, async (t) => {
+    const box = await running(t, { ...profile('mkdir'), process: { noNewPrivileges } });
+    const result = box.exec([], 'sh', '-c', 'grep ^Seccomp: /proc/self/status; mkdir /tmp/x');
+    expect(result.out).toMatch(/^Seccomp:\s+2$/m);
+    expect(result.err).toMatch(/cannot assign requested address/i);
+  });
+}
+
+test('a filter that refuses clone3 and setns does not keep exec from its work', { only: ['tsrun'] }, async (t) => {
+  for (const noNewPrivileges of [true, false]) {
+    const box = container(t, { process: { noNewPrivileges } });
+    box.config.linux.seccomp = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [
+        { names: ['clone3', 'setns', 'unshare', 'mount', 'kill', 'openat2'], action: 'SCMP_ACT_KILL_PROCESS' },
+      ],
+    };
+    await box.started();
+    expect(box.ask([], 'hostname')).toBe('inside\n');
+  }
+});
+
+test('execution domain, scheduling and CPUs are those of the first process', {
+  only: ['tsrun'],
+  needs: ['program:taskset'],
+}, async (t) => {
+  const box = await running(t, {
+    process: { scheduler: { policy: 'SCHED_BATCH', nice: 5 }, execCPUAffinity: { initial: '0', final: '1' } },
+    linux: { personality: { domain: 'LINUX32' } },
+  });
+  expect(box.ask([], 'grep', 'Cpus_allowed_list', '/proc/self/status')).toMatch(/\t1\n$/);
+  const stat = box.ask([], 'cat', '/proc/self/stat').split(') ')[1]?.split(' ') ?? [];
+  expect([stat[16], stat[38]], 'nice and policy').toEqual(['5', '3']);
+  expect(box.ask([], 'cat', '/proc/self/personality').trim()).toMatch(/8$/);
+});

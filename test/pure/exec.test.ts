@@ -210,6 +210,8 @@ describe('the plan', () => {
     noNewKeyring: false,
     preserveFds: 0,
     env: [],
+    bundle: '/bundles/box',
+    seccomp: undefined,
   };
 
   test('has the process in the namespaces of the container before anything is looked up', () => {
@@ -252,6 +254,9 @@ describe('the plan', () => {
         const { host, init } = planExec(spec, request, facts);
         const syncs = init.flatMap((step) => (step.op === 'sync' ? [step.sync] : []));
         expect(host.flatMap((step) => (step.op === 'awaitInit' ? [step.sync] : []))).toEqual(syncs);
+        expect(host.filter(({ op }) => op === 'releaseInit')).toHaveLength(
+          init.filter((step) => step.op === 'sync' && step.wait === 1).length,
+        );
         expect(host.filter(({ op }) => op === 'launch')).toHaveLength(1);
       }),
     );
@@ -264,10 +269,34 @@ describe('the plan', () => {
     expect(hostOps(everythingAsRoot())).not.toContain('setRlimit');
   });
 
+  for (const noNewPrivileges of [true, false]) {
+    for (const action of ['SCMP_ACT_ERRNO', 'SCMP_ACT_NOTIFY']) {
+      test(`loads the filter once, ${action}, no_new_privs ${noNewPrivileges}`, () => {
+        const config = everythingAsRoot();
+        config.process.noNewPrivileges = noNewPrivileges;
+        config.linux.seccomp = {
+          defaultAction: 'SCMP_ACT_ALLOW',
+          listenerPath: '/run/agent',
+          syscalls: [{ names: ['mkdir'], action }],
+        };
+        if (action !== 'SCMP_ACT_NOTIFY') delete config.linux.seccomp.listenerPath;
+        const filter = new Uint8Array(8);
+        const { host, init } = planExec(specOf(config), { ...request, seccomp: filter }, sampleFacts);
+        const ops = init.map(({ op }) => op);
+        expect(ops.filter((op) => op === 'loadSeccomp')).toHaveLength(1);
+        // Behind the fork it is the program's own right, before it the runtime's.
+        expect(ops.indexOf('loadSeccomp') > ops.indexOf('fork')).toBe(noNewPrivileges);
+        expect(host.some(({ op }) => op === 'sendListener')).toBe(action === 'SCMP_ACT_NOTIFY');
+        const waits = init.filter((step) => step.op === 'sync' && step.wait === 1).length;
+        expect(host.filter(({ op }) => op === 'releaseInit')).toHaveLength(waits);
+      });
+    }
+  }
+
   test('without a cgroup or a mount namespace', () => {
     const config = smallConfig((json) => void (json.linux.namespaces = [{ type: 'uts' }]));
     const { host, init } = planExec(specOf(config), { ...request, cgroup: undefined }, sampleFacts);
-    expect(host.map(({ op }) => op)).not.toContain('enterCgroup');
+    expect(host.map(({ op }) => op)).not.toContain('openCgroup');
     expect(init).toContainEqual(expect.objectContaining({ op: 'changeRoot', path: '/images/box' }));
   });
 });
