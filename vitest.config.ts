@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has.
+// Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has; those in test/systemd need
+// systemd, which `scripts/vm --systemd` has.
 const containers = (name: string) => ({
   test: {
     name,
@@ -22,6 +23,7 @@ export default defineConfig({
       { test: { name: 'machine', include: ['test/machine/**/*.test.ts'], testTimeout: 120_000 } },
       containers('native'),
       containers('vm'),
+      containers('systemd'),
     ],
   },
 });

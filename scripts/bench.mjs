@@ -175,6 +175,21 @@ const many = (contender) => [
   ...call(contender, 'run', '-b', bundles.small, id(contender, '%%')),
 ];
 
+/** A further process in a container that runs meanwhile. */
+function timeExec() {
+  const quietly = (...words) => {
+    const [command, ...args] = words;
+    const { status } = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    if (status !== 0) fail(`${words.join(' ')}: exit ${status}`);
+  };
+  const name = (contender) => id(contender, 'exec');
+  for (const contender of contenders)
+    quietly(...call(contender, 'run', '--detach', '-b', bundles.sleeping, name(contender)));
+  const result = time((contender) => call(contender, 'exec', name(contender), '/bin/true'), runs);
+  for (const contender of contenders) quietly(...call(contender, 'delete', '--force', name(contender)));
+  return result;
+}
+
 // --- memory ------------------------------------------------------------------------------------------------------------
 
 const numberIn = (file, pattern) => Number(pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? Number.NaN);
@@ -269,6 +284,7 @@ const add = (name, unit, values) => rows.push({ name, unit, values });
 add('run /bin/true', 'ms', milliseconds(time(run(bundles.small), runs)));
 add('run /bin/true, all that spec writes', 'ms', milliseconds(time(run(bundles.full), runs)));
 add('create + start + delete', 'ms', milliseconds(time(lifecycle, runs)));
+add('exec /bin/true', 'ms', milliseconds(timeExec()));
 add(`${atOnce} containers at once`, 'ms', milliseconds(time(many, Math.max(3, Math.round(runs / 8)))));
 add('PSS, a created container', 'MB', await memory(createdPss));
 add('PSS, a foreground run', 'MB', await memory(foregroundPss));
@@ -344,6 +360,7 @@ const row = (name) => rows.find((candidate) => candidate.name.startsWith(name));
 const limits = [
   { text: 'run /bin/true at most 0.45 of runc', of: 'runc', met: () => ratio(row('run /bin/true'), 'runc') <= 0.45 },
   { text: 'run /bin/true no more than crun', of: 'crun', met: () => ratio(row('run /bin/true'), 'crun') <= 1 },
+  { text: 'exec no more than runc', of: 'runc', met: () => ratio(row('exec'), 'runc') <= 1 },
   { text: 'create + start + delete no more than crun', of: 'crun', met: () => ratio(row('create'), 'crun') <= 1 },
   {
     text: 'a created container at most 0.3 MB PSS',

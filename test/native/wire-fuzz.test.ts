@@ -137,7 +137,7 @@ const unknown = { op: 'newSession' } as Step;
 
 function withCode(program: Buffer, words: number, code: number): Buffer {
   const changed = Buffer.from(program);
-  changed.writeUInt32LE(code, 40 + words * 4);
+  changed.writeUInt32LE(code, 44 + words * 4);
   return changed;
 }
 
