@@ -111,6 +111,16 @@ test('a directory over a file is refused', (t) => {
   expect(box.run('true').code).toBe(1);
 });
 
+// Docker tells by these words that it was asked for a file where the image has a directory, and exits with 127.
+test('a file cannot be bound onto a directory, in the words that engines look for', (t) => {
+  const box = container(t);
+  writeFileSync(box.path('file'), 'from outside');
+  box.config.mounts.push(bind(box.path('file'), '/etc'));
+  const result = box.run('true');
+  expect(result.code).toBe(1);
+  expect(result.err).toMatch(/not a directory/i);
+});
+
 test('a bind source that is missing is refused by its name', (t) => {
   const result = container(t, withMounts(bind('/no/such/source', '/mnt'))).run('true');
   expect(result).toMatchObject({ code: 1, out: '' });
