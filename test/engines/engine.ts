@@ -7,7 +7,8 @@ import { arch } from 'node:process';
 import { dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
 import { makeRootfs } from '../harness/rootfs.ts';
-import { projectDir, type Result, runtime, scratch, slowness } from '../harness/index.ts';
+import { slowness } from '../harness/wait.ts';
+import { projectDir, type Result, runtime, scratch } from '../harness/index.ts';
 
 /** The runtime under test as one file: engines are told a path. */
 export const program = runtime.command[0];
