@@ -127,7 +127,7 @@ test(
     must('podman', 'pause', 'life');
     expect(must('podman', 'inspect', '--format', '{{.State.Status}}', 'life')).toBe('paused');
     must('podman', 'unpause', 'life');
-    must('podman', 'update', '--pids-limit=50', '--memory=50m', 'life');
+    must('podman', 'update', '--memory=50m', 'life');
     expect(podman('exec', 'life', 'cat', '/sys/fs/cgroup/memory.max').out).toBe('52428800\n');
     expect(must('podman', 'stats', '--no-stream', '--format', '{{.Name}} {{.PIDs}}', 'life')).toMatch(/^life [12]$/);
 
