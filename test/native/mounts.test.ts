@@ -111,7 +111,7 @@ test('a directory over a file is refused', (t) => {
   expect(box.run('true').code).toBe(1);
 });
 
-// Docker tells by these words that it was asked for a file where the image has a directory, and exits with 127.
+// By these words Docker gives its hint that a volume and its place are not of the same kind.
 test('a file cannot be bound onto a directory, in the words that engines look for', (t) => {
   const box = container(t);
   writeFileSync(box.path('file'), 'from outside');
