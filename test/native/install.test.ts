@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { expect, projectDir, scratch, test } from '../harness/index.ts';
 
 const install = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-  spawnSync(join(projectDir, 'scripts/install'), args, { encoding: 'utf8', env: { PATH: process.env['PATH'], ...env } });
+  spawnSync(join(projectDir, 'scripts/install'), args, {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], ...env },
+  });
 
 function directory(name: string): string {
   mkdirSync(join(scratch, name), { recursive: true });

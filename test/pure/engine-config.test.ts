@@ -23,7 +23,9 @@ describe('a block of docs/engines.md', () => {
   test.each(files)('of %s is printed as it stands there', (file) => {
     const { status, stdout } = print(file);
     expect(status).toBe(0);
-    expect(page).toContain(`\`${file}\`:\n\n\`\`\`${file.replace(/.*\./, '').replace('conf', 'toml')}\n${stdout}\`\`\``);
+    expect(page).toContain(
+      `\`${file}\`:\n\n\`\`\`${file.replace(/.*\./, '').replace('conf', 'toml')}\n${stdout}\`\`\``,
+    );
   });
 
   test.each(files.filter((file) => file.startsWith('/')))('of %s is printed for another program', (file) => {
