@@ -37,6 +37,7 @@
       'native/host/process.c',
       'native/host/resctrl.c',
       'native/host/scheduling.c',
+      'native/host/tree.c',
       'native/host/listener.c',
       'native/sys/digest.c',
       'native/sys/execute.c',

@@ -19,7 +19,8 @@ export default defineConfig({
     // The second prints the closing line; see scripts/test.
     reporters: [['default', { summary: false }], './test/reporter.ts'],
     projects: [
-      { test: { name: 'pure', include: ['test/pure/**/*.test.ts'] } },
+      // Properties take as long as the machine is busy.
+      { test: { name: 'pure', include: ['test/pure/**/*.test.ts'], testTimeout: 60_000 } },
       { test: { name: 'machine', include: ['test/machine/**/*.test.ts'], testTimeout: 120_000 } },
       containers('native'),
       containers('vm'),

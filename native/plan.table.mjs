@@ -150,6 +150,11 @@ export const steps = {
     doc: 'Kills every process of a cgroup and waits until it is empty. cgroup.kill in cgroup-v2.rst',
     fields: { path: 'str' },
   },
+  signal_cgroup: {
+    on: 'host',
+    doc: 'Signals every process of a cgroup and of those below it; none where it is gone. Result: how many. pidfd_send_signal(2)',
+    fields: { path: 'str', signal: 'i32' },
+  },
   remove_dir: {
     on: 'host',
     doc: 'Removes an empty directory; one that is gone, or in use by others, is left. rmdir(2)',
@@ -168,11 +173,12 @@ export const steps = {
   },
   run_hook: {
     on: 'both',
-    doc: "Runs a hook with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail. What it prints is appended to out and err; where they are empty, to the files that open_hook_output opened, or else it is collected.",
+    doc: "Runs a hook, in a directory where one is given, with the state on its standard input; the pid (0: of what launch started, or init's own) stands between head and tail. What it prints is appended to out and err; where they are empty, to the files that open_hook_output opened, or else it is collected.",
     fields: {
       path: 'str',
       args: 'strs',
       env: 'strs',
+      dir: 'str',
       timeout_ms: 'u32',
       pid: 'u32',
       state_head: 'str',

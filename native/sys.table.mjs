@@ -66,7 +66,16 @@ export const sys = {
     doc: '1 where a path is the root of a mount, else 0. STATX_ATTR_MOUNT_ROOT in statx(2)',
   },
   pipe: { args: {}, result: 'nums', doc: '[end to read, end to write]. pipe(2), O_CLOEXEC' },
-  lock: { args: { fd: 'i32', operation: 'u32' }, result: 'void', doc: 'flock(2), going on after signals.' },
+  isAt: {
+    args: { fd: 'i32', path: 'str' },
+    result: 'num',
+    doc: '1 where a path leads to the very file that is open, else 0; 0 too where it leads nowhere. fstat(2), stat(2)',
+  },
+  lock: {
+    args: { fd: 'i32', operation: 'u32' },
+    result: 'void',
+    doc: 'flock(2), going on after signals; EAGAIN with LOCK_NB.',
+  },
   isOpen: { args: { fd: 'i32' }, result: 'num', doc: '1 where the descriptor is open, else 0. F_GETFD in fcntl(2)' },
   // --- this process ----------------------------------------------------------------------------------------------
   args: { args: {}, result: 'strs', doc: 'The arguments of this process, program name first.' },

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { coldEntries, coldModules, keepApart, shared } from './cold.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
@@ -79,17 +80,22 @@ function install(name) {
 async function bundle() {
   const { build } = await import('esbuild');
   rmSync('build/bundle', { recursive: true, force: true });
-  await build({
-    entryPoints: { tsrun: 'src/cli/tsrun.ts' },
+  const options = {
     outdir: 'build/bundle',
     bundle: true,
-    splitting: true,
     format: 'esm',
     target: 'es2022',
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
+  };
+  await build({
+    ...options,
+    entryPoints: { tsrun: 'src/cli/tsrun.ts', ...shared },
+    splitting: true,
+    plugins: [coldModules],
   });
+  await build({ ...options, entryPoints: coldEntries, plugins: [keepApart, coldModules] });
   const names = readdirSync('build/bundle').sort((a, b) => Number(b === 'tsrun.js') - Number(a === 'tsrun.js'));
   for (const name of names)
     run('build/Release/tsrun-compile', name, join('build/bundle', name), join('build/bundle', `${name}.qbc`));

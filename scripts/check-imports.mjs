@@ -7,11 +7,12 @@ import { builtinModules } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const base = ['errors.ts', 'linux'];
+const base = ['failures.ts', 'errors.ts', 'linux'];
 
 /** For each layer, the layers that it may import; itself it always may. In the order of the road from bundle to process. */
 const layers = {
-  'errors.ts': ['linux'],
+  'failures.ts': [],
+  'errors.ts': ['failures.ts', 'linux'],
   'version.gen.ts': [],
   linux: ['errors.ts'],
   spec: [...base],

@@ -18,6 +18,7 @@ export function planBundle(id: string, bundle: Bundle, options: PlanOptions, man
   const { process, linux } = bundle.spec;
   const facts = readHostFacts({
     manager,
+    environment: bundle.spec.hooks !== undefined,
     kernelMounts: noPivot,
     resctrlGroup: linux.intelRdt === undefined ? undefined : resctrlGroup(linux.intelRdt, id),
     delegate: ownedMount(bundle.spec) >= 0,

@@ -70,6 +70,7 @@ export async function exec(
 const noFacts: FactsWanted = {
   manager: 'disabled',
   kernelMounts: false,
+  environment: false,
   labels: false,
   resctrlGroup: undefined,
   delegate: false,

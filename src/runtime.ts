@@ -6,15 +6,15 @@ import type { ExecOptions } from './exec.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
-import { type AfterGate, connectGate, readAfterGate } from './execute/gate.ts';
-import { killAndWait, openProcess, processesOf, signalProcess } from './state/processes.ts';
+import { type AfterGate, openGate, readAfterGate, send } from './execute/gate.ts';
+import { killAndWait, openProcess, processesOf, signalCgroup, signalProcess } from './state/processes.ts';
 import { completeRecord, draftRecord } from './state/record.ts';
 import type { NotifyProxy } from './execute/notify.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys, unlessMissing } from './linux/sys.ts';
 import type { UnitProperty } from './cgroup/unit.ts';
 import type { Systemd } from './execute/systemd.ts';
-import { hookSteps } from './plan/hooks.ts';
+import { type HookState, hookSteps } from './plan/hooks.ts';
 import type { CgroupManager } from './plan/host.ts';
 import type { Plan } from './plan/plan.ts';
 import { removeCgroup, removeResctrl } from './plan/undo.ts';
@@ -94,6 +94,8 @@ export class Runtime {
         planBundle,
       );
       options.observe?.(plan, report);
+      // Until this word comes, init ends if this process does: a container that no record names waits for nobody.
+      send(report.control ?? -1);
       closeAll(report);
       return record.pid;
     } finally {
@@ -112,31 +114,23 @@ export class Runtime {
     const signals = options.detach ? -1 : sys.catchSignals();
     if (!options.detach && options.subreaper) sys.setSubreaper();
     const lock = this.store.claim(id);
-    let created: Created;
-    let notify: NotifyProxy | undefined;
     try {
-      created = this.make(id, bundle, { ...options, seccomp, gate: undefined }, planBundle);
-      notify = await this.notifyOf(created, options.notifySocket);
-      this.release(created, options.observe);
+      const created = this.make(id, bundle, { ...options, seccomp, gate: undefined }, planBundle);
+      const notify = await this.notifyOf(created, options.notifySocket);
+      const record = this.release(created, options.observe);
+      this.poststart(record, lock);
+      if (options.detach) {
+        this.store.yield(lock);
+        if (notify !== undefined) this.attendNotify(notify, record);
+        closeAll(created.report);
+        return 0;
+      }
+      const code = this.attend(record, created.report, signals, lock, notify);
+      if (!options.keep && this.store.retake(lock)) this.remove(record);
+      return code;
     } finally {
       this.store.unlock(lock);
     }
-    if (options.detach) {
-      if (notify !== undefined) this.attendNotify(notify, created.record);
-      closeAll(created.report);
-      return 0;
-    }
-    const { pid, pidfd = -1, console } = created.report;
-    let code: number;
-    try {
-      const other = notify === undefined ? undefined : { fd: notify.fd, onInput: () => void notify.forward() };
-      code = waitInForeground({ pid, pidfd, console, signals, other });
-    } catch (error) {
-      this.abandon(created.record, pidfd);
-      throw error;
-    }
-    if (!options.keep) this.remove(created.record);
-    return code;
   }
 
   /**
@@ -166,16 +160,13 @@ export class Runtime {
       const record = this.store.load(id);
       check('start', id, statusOf(record));
       notify = await this.openNotify(id, notifySocket);
-      const gate = connectGate(this.store.gateOf(id));
-      sys.write(gate, new Uint8Array(1));
-      const { failed } = readAfterGate(gate);
-      sys.close(gate);
+      const { failed } = openGate(this.store.gateOf(id));
       sys.removeFile(this.store.gateOf(id));
       // The program never ran: what is left of init ends, and the container is stopped.
       if (failed !== undefined) throw stepError(record.afterGate[failed.step - record.gateIndex], failed);
       const running: ContainerRecord = { ...record, stage: 'running' };
       this.store.save(running);
-      this.poststart(running);
+      this.poststart(running, lock);
     } finally {
       this.store.unlock(lock);
     }
@@ -194,8 +185,11 @@ export class Runtime {
         const record = this.store.find(id);
         return record === undefined ? [] : [stateOf(record)];
       } catch (error) {
-        if (!(error instanceof TsrunError)) throw error;
-        this.options.warn(error.message);
+        // One container of which nothing can be told must not hide the others.
+        if (!(error instanceof TsrunError) && !isSysError(error)) throw error;
+        this.options.warn(
+          isSysError(error) ? sysError(`container ${JSON.stringify(id)}`, error).message : error.message,
+        );
         return [];
       }
     });
@@ -204,23 +198,23 @@ export class Runtime {
   /** runtime.md#kill. With `all`, every process of the container's cgroup. */
   kill(id: string, signal: number, all: boolean): void {
     const record = this.store.load(id);
+    const { cgroup } = record;
     const status = statusOf(record);
-    const members = record.cgroup === undefined ? [] : processesOf(record.cgroup.path);
     // Where the pid namespace is shared, processes may outlive the first one: --all still reaches them.
-    if (!(all && status === 'stopped' && members.length > 0)) check('kill', id, status);
-    if (signal === SIGKILL && record.cgroup !== undefined && (all || record.sharedPid)) {
-      runHostSteps(removeCgroup(record.cgroup.path, []));
-      return;
-    }
-    const targets = all && members.length > 0 ? members : [record.pid];
-    for (const pid of targets) signalProcess(pid, signal, pid === record.pid ? record : undefined);
+    if (!(all && status === 'stopped')) check('kill', id, status);
+    if (cgroup !== undefined && (all || (signal === SIGKILL && record.sharedPid))) signalCgroup(cgroup.path, signal);
+    else if (status !== 'stopped') signalProcess(record, signal);
   }
 
   /** runtime.md#delete. With `force`, a running one is killed first and a missing one is no failure. */
   async delete(id: string, force: boolean): Promise<void> {
-    if (force && !this.store.has(id)) return;
     await this.connectFor(id);
-    const lock = this.lock(id);
+    // Whoever holds the lock may be waiting for a hook, or for the container: without its processes it lets go.
+    const lock = force ? this.store.lockHastily(id, () => this.killAnyway(id)) : this.store.lock(id);
+    if (lock === undefined) {
+      if (force) return;
+      throw noSuchContainer(id);
+    }
     try {
       const record = force ? this.store.find(id) : this.store.load(id);
       if (record === undefined) {
@@ -333,8 +327,9 @@ export class Runtime {
   }
 
   private lock(id: string): Lock {
-    if (!this.store.has(id)) throw noSuchContainer(id);
-    return this.store.lock(id);
+    const lock = this.store.lock(id);
+    if (lock === undefined) throw noSuchContainer(id);
+    return lock;
   }
 
   private get cgroupManager(): CgroupManager {
@@ -428,19 +423,21 @@ export class Runtime {
         ? execute(plan, observe)
         : systemd.inUnit(unit, () => execute(plan, observe));
     } catch (error) {
+      this.store.remove(draft.id);
       this.poststop(draft);
       throw error;
     }
   }
 
   /** Lets init become the program, and waits until it has, or has failed to. */
-  private release({ record, plan, report }: Created, observe: Observer | undefined): void {
+  private release({ record, plan, report }: Created, observe: Observer | undefined): ContainerRecord {
     const control = report.control ?? -1;
     const running: ContainerRecord = { ...record, stage: 'running' };
     let after: AfterGate;
     try {
-      sys.write(control, new Uint8Array(1));
+      // The record first: of a program that runs, something must tell.
       this.store.save(running);
+      send(control);
       after = readAfterGate(control);
       observe?.(plan, { ...report, done: [...report.done, ...after.done], failed: after.failed });
     } catch (error) {
@@ -452,7 +449,32 @@ export class Runtime {
       this.remove(running);
       throw failure(plan, failed);
     }
-    this.poststart(running);
+    return running;
+  }
+
+  /** The foreground: waits for the container's end while others may change it. */
+  private attend(
+    record: ContainerRecord,
+    report: Report,
+    signals: number,
+    lock: Lock,
+    notify: NotifyProxy | undefined,
+  ): number {
+    const { pid, pidfd = -1, console } = report;
+    this.store.yield(lock);
+    try {
+      const other = notify === undefined ? undefined : { fd: notify.fd, onInput: () => void notify.forward() };
+      return waitInForeground({ pid, pidfd, console, signals, other });
+    } catch (error) {
+      if (this.store.retake(lock)) this.abandon(record, pidfd);
+      throw error;
+    }
+  }
+
+  /** Ends what a record names, whoever is at work on it. Best effort: what is left is found under the lock. */
+  private killAnyway(id: string): void {
+    const record = this.store.find(id);
+    if (record !== undefined) killAndWait(record);
   }
 
   /** Ends a container that this command made and cannot attend to, and takes it away. */
@@ -467,14 +489,17 @@ export class Runtime {
     this.remove(record);
   }
 
-  /** config.md#poststart: a failing hook ends the container. */
-  private poststart(record: ContainerRecord): void {
+  /** config.md#poststart: a failing hook ends the container. It may take its time: the container is free meanwhile. */
+  private poststart(record: ContainerRecord, lock: Lock): void {
     if (record.hooks?.poststart === undefined) return;
-    const steps = hookSteps({ spec: record, id: record.id, bundle: record.bundle }, 'poststart', 'running', record.pid);
+    const steps = hookSteps(hookState(record), 'poststart', 'running', record.pid);
+    this.store.yield(lock);
     const failed = runHostSteps(steps);
     if (failed === undefined) return;
-    killAndWait(record);
-    this.remove(record);
+    if (this.store.retake(lock)) {
+      killAndWait(record);
+      this.remove(record);
+    }
     throw failure({ host: steps, init: [] }, failed);
   }
 
@@ -494,9 +519,16 @@ export class Runtime {
   /** config.md#poststop: a failing hook is told and changes nothing. */
   private poststop(record: ContainerRecord): void {
     if (record.hooks?.poststop === undefined) return;
-    for (const step of hookSteps({ spec: record, id: record.id, bundle: record.bundle }, 'poststop', 'stopped')) {
+    for (const step of hookSteps(hookState(record), 'poststop', 'stopped')) {
       const failed = runHostSteps([step]);
       if (failed !== undefined) this.options.warn(failure({ host: [step], init: [] }, failed).message);
     }
   }
 }
+
+const hookState = (record: ContainerRecord): HookState => ({
+  spec: record,
+  id: record.id,
+  bundle: record.bundle,
+  environment: sys.environment(),
+});

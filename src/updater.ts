@@ -19,6 +19,7 @@ export function updateCgroup(
 ): LinuxResources {
   const hierarchy = readHostFacts({
     manager: 'cgroupfs',
+    environment: false,
     kernelMounts: false,
     labels: false,
     resctrlGroup: undefined,

@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 #include "sys/sys.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +27,26 @@ static JSModuleDef *read_module(JSContext *js, const char *name) {
 static JSModuleDef *load_module(JSContext *js, const char *name, void *opaque) {
   (void)opaque;
   return read_module(js, name);
+}
+
+/* tsrunLoad(NAME): a module of the bundle at once, without a promise. For the stubs of scripts/cold.mjs. */
+static JSValue load_cold(JSContext *js, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  (void)argc;
+  const char *name = JS_ToCString(js, argv[0]);
+  if (name == NULL) return JS_EXCEPTION;
+  JSModuleDef *module = read_module(js, name);
+  JS_FreeCString(js, name);
+  if (module == NULL) return JS_EXCEPTION;
+  JSValue entry = JS_DupValue(js, JS_MKPTR(JS_TAG_MODULE, module));
+  if (JS_ResolveModule(js, entry) < 0) return JS_EXCEPTION;
+  JSValue promise = JS_EvalFunction(js, entry);
+  if (JS_IsException(promise)) return JS_EXCEPTION;
+  JSValue result = JS_PromiseState(js, promise) == JS_PROMISE_REJECTED
+                       ? JS_Throw(js, JS_PromiseResult(js, promise))
+                       : JS_GetModuleNamespace(js, module);
+  JS_FreeValue(js, promise);
+  return result;
 }
 
 /* Names come as they stand in the bundle, such as "./chunk-ABC.js"; all modules lie in one folder. */
@@ -62,6 +83,8 @@ static void fill_standard_descriptors(void) {
 
 int main(int argc, char **argv) {
   fill_standard_descriptors();
+  /* A reader that has left is an error of write(2) to be handled; Node does the same. */
+  signal(SIGPIPE, SIG_IGN);
   sys_set_args(argc, argv);
   JSRuntime *runtime = JS_NewRuntime2(&engine_memory, NULL);
   JSContext *js = runtime == NULL ? NULL : JS_NewContextRaw(runtime);
@@ -78,6 +101,7 @@ int main(int argc, char **argv) {
   JS_SetModuleLoaderFunc(runtime, normalize, load_module, NULL);
   JSValue global = JS_GetGlobalObject(js);
   JS_SetPropertyStr(js, global, "tsrunSys", make_door(js));
+  JS_SetPropertyStr(js, global, "tsrunLoad", JS_NewCFunction(js, load_cold, "tsrunLoad", 1));
   JS_FreeValue(js, global);
 
   JSModuleDef *start = read_module(js, modules[0].name);

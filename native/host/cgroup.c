@@ -2,6 +2,7 @@
 #include "base/syscall.h"
 #include "base/text.h"
 #include "host/host.h"
+#include "host/tree.h"
 #include <linux/bpf.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
@@ -133,19 +134,89 @@ int step_attach_device_filter(struct context *context, const struct step_attach_
   return error < 0 ? failed(context, "bpf(BPF_PROG_ATTACH)", "", error) : 0;
 }
 
-/* Signals every process of one cgroup, for kernels before cgroup.kill (5.14). */
-static void kill_members(struct context *context, const char *path) {
-  int fd = open_file(context, path, "/cgroup.procs", O_RDONLY);
-  if (fd < 0) return;
+struct signalling {
+  int number;
+  int32_t count; /* processes that were reached */
+};
+
+/* The next number of a cgroup.procs file; 0 at its end. A number may be cut by the end of what was read. */
+struct pid_reader {
+  int fd;
+  long length, at;
   char content[4096];
-  long length = SYSCALL3(read, fd, content, sizeof content);
-  close_fd(fd);
-  for (long at = 0; at < length; at++) {
-    uint32_t pid;
-    size_t digits = parse_number(content + at, (size_t)(length - at), &pid);
-    if (digits > 0 && pid > 1) SYSCALL2(kill, pid, 9);
-    at += (long)digits;
+};
+
+static uint32_t next_pid(struct pid_reader *reader) {
+  uint32_t pid = 0;
+  for (;;) {
+    if (reader->at == reader->length) {
+      reader->length = SYSCALL3(read, reader->fd, reader->content, sizeof reader->content);
+      reader->at = 0;
+      if (reader->length <= 0) {
+        reader->length = 0;
+        return 0;
+      }
+    }
+    char digit = reader->content[reader->at++];
+    if (digit >= '0' && digit <= '9')
+      pid = pid * 10 + (uint32_t)(digit - '0');
+    else if (pid > 0)
+      return pid; /* 0 stands for a process that cannot be seen from here */
   }
+}
+
+#define PIDS_AT_ONCE 16
+
+/* Signals every process of the cgroup `name` in `parent`. A pid may be somebody else's as soon as it was read: it is
+   signalled through a pidfd, if it is still in the list after that was opened. */
+static void signal_members(void *state, int parent, const char *name) {
+  struct signalling *signalling = state;
+  char path[4200];
+  struct text text = text_in(path, sizeof path);
+  text_add(&text, name);
+  text_add(&text, "/cgroup.procs");
+  struct pid_reader list, again;
+  list.fd = text.cut ? -1 : (int)SYSCALL4(openat, parent, path, O_RDONLY | O_CLOEXEC, 0);
+  list.length = list.at = 0;
+  if (list.fd < 0) return;
+  for (uint32_t pids[PIDS_AT_ONCE], count = PIDS_AT_ONCE; count == PIDS_AT_ONCE;) {
+    int pidfds[PIDS_AT_ONCE];
+    for (count = 0; count < PIDS_AT_ONCE && (pids[count] = next_pid(&list)) != 0; count++)
+      pidfds[count] = (int)SYSCALL2(pidfd_open, pids[count], 0);
+    again.fd = (int)SYSCALL4(openat, parent, path, O_RDONLY | O_CLOEXEC, 0);
+    again.length = again.at = 0;
+    for (uint32_t pid; again.fd >= 0 && (pid = next_pid(&again)) != 0;) {
+      for (uint32_t i = 0; i < count; i++) {
+        if (pids[i] != pid || pidfds[i] < 0) continue;
+        if (SYSCALL4(pidfd_send_signal, pidfds[i], signalling->number, 0, 0) == 0) signalling->count++;
+        close_fd(pidfds[i]);
+        pidfds[i] = -1;
+      }
+    }
+    close_fd(again.fd);
+    for (uint32_t i = 0; i < count; i++) close_fd(pidfds[i]);
+  }
+  close_fd(list.fd);
+}
+
+#define WALK_SECONDS 10
+
+/* Signals every process of a cgroup and of those below it. Gives their number, or a negative errno. */
+static long signal_tree(const char *path, int number) {
+  struct signalling signalling = {.number = number};
+  long top = SYSCALL4(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (top < 0) return top;
+  signal_members(&signalling, (int)top, ".");
+  walk_below((int)top, now() + WALK_SECONDS * 1000000000ull, signal_members, &signalling);
+  return signalling.count;
+}
+
+int step_signal_cgroup(struct context *context, const struct step_signal_cgroup *step) {
+  long count = signal_tree(step->path, step->signal);
+  if (count == -ENOENT) count = 0;
+  if (count < 0) return failed(context, "openat", step->path, count);
+  context->result = (int32_t)count;
+  return 0;
 }
 
 #define KILL_SECONDS 10
@@ -156,14 +227,14 @@ int step_kill_cgroup(struct context *context, const struct step_kill_cgroup *ste
   if (events < 0) return events;
   uint64_t deadline = now() + KILL_SECONDS * 1000000000ull;
   int error = 0;
-  while (populated(events)) {
+  for (int round = 0; populated(events); round++) {
     int kill = open_file(context, step->path, "/cgroup.kill", O_WRONLY);
     if (kill >= 0) {
       SYSCALL3(write, kill, "1", 1);
       close_fd(kill);
-    } else {
-      kill_members(context, step->path);
     }
+    /* Kernels before 5.14 have no cgroup.kill, and it passes over a process whose first thread has ended. */
+    if (kill < 0 || round > 0) signal_tree(step->path, 9);
     if (now() > deadline) {
       error = failed(context, "cgroup.kill", step->path, -EBUSY);
       break;
@@ -177,31 +248,22 @@ int step_kill_cgroup(struct context *context, const struct step_kill_cgroup *ste
   return error;
 }
 
-struct directory_entry {
-  uint64_t inode, offset;
-  uint16_t length;
-  uint8_t type;
-  char name[];
-};
-
-/* Removes what the container made below its cgroup, children first. Depth is bounded by the kernel's path limits. */
-static long remove_below(int parent, const char *name, int depth) {
-  long error = SYSCALL3(unlinkat, parent, name, AT_REMOVEDIR);
-  if ((error != -EBUSY && error != -ENOTEMPTY) || depth == 64) return error;
-  long fd = SYSCALL4(openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (fd < 0) return fd;
-  _Alignas(8) char buffer[2048];
-  for (long length; (length = SYSCALL3(getdents64, fd, buffer, sizeof buffer)) > 0;) {
-    for (long at = 0; at < length;) {
-      struct directory_entry *entry = (struct directory_entry *)(void *)(buffer + at);
-      if (entry->type == 4 && strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0)
-        remove_below((int)fd, entry->name, depth + 1);
-      at += entry->length;
-    }
-  }
-  close_fd((int)fd);
-  return SYSCALL3(unlinkat, parent, name, AT_REMOVEDIR);
+static void remove_visited(void *state, int parent, const char *name) {
+  (void)state;
+  SYSCALL3(unlinkat, parent, name, AT_REMOVEDIR);
 }
+
+/* Removes a cgroup with what the container made below it. */
+static long remove_tree(const char *path) {
+  long error = SYSCALL3(unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
+  if (error != -EBUSY && error != -ENOTEMPTY) return error;
+  long top = SYSCALL4(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (top < 0) return top;
+  walk_below((int)top, now() + WALK_SECONDS * 1000000000ull, remove_visited, 0);
+  return SYSCALL3(unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+#define BUSY_SECONDS 2
 
 int step_remove_dir(struct context *context, const struct step_remove_dir *step) {
   if (!step->below) {
@@ -210,9 +272,9 @@ int step_remove_dir(struct context *context, const struct step_remove_dir *step)
     return error < 0 && !others ? failed(context, "rmdir", step->path, error) : 0;
   }
   /* A process that has just ended may hold its cgroup for a moment longer: EBUSY, and soon not any more. */
-  uint64_t deadline = now() + 2000000000ull;
+  uint64_t deadline = now() + BUSY_SECONDS * 1000000000ull;
   for (;;) {
-    long error = remove_below(AT_FDCWD, step->path, 0);
+    long error = remove_tree(step->path);
     if (error == -ENOENT || error == 0) return 0;
     if (error != -EBUSY || now() > deadline) return failed(context, "rmdir", step->path, error);
     struct __kernel_timespec wait = {.tv_nsec = 1000000};

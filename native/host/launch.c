@@ -79,7 +79,7 @@ struct birth {
   int image, control, gate, process;
   uint32_t preserve_fds;
   volatile long error;
-  uint64_t signals; /* the mask that init gets back */
+  uint64_t signals; /* the caller's mask; init sets its own */
 };
 
 static void inherit(int fd) {

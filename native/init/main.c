@@ -172,7 +172,12 @@ __attribute__((noreturn)) void init_main(uintptr_t *stack) {
   /* Nobody inside the container may look into this process or its descriptors (CVE-2016-9962). */
   SYSCALL5(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   reset_signals();
-  SYSCALL1(umask, 0);
+  /* As pid 1 of its namespace it does not get these signals unless it holds them back: they are looked at while it
+     waits, for a hook or at the gate. */
+  uint64_t ending = ending_signals();
+  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &ending, 0, sizeof ending);
+  context.umask = (int32_t)SYSCALL1(umask, 0);
+  context.pidfd = -1;
 
   struct program_header header;
   struct program program = receive(&header);

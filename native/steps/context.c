@@ -58,6 +58,10 @@ int read_all(int fd, void *data, size_t size) {
   return 0;
 }
 
+uint64_t ending_signals(void) {
+  return 1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
+}
+
 void reset_signals(void) {
   unsigned long by_default[4] = {
       0}; /* struct sigaction as the kernel has it: handler, flags, restorer, mask */

@@ -12,6 +12,7 @@ struct context {
   int pid;               /* host side: init, and once it is made the container process */
   int pidfd;             /* of pid, or -1 */
   int32_t result;        /* of the step that runs; reported where it is not 0 */
+  int32_t umask;         /* of a hook, or -1 where it is the process's own */
   int prepared;          /* nothing is left to do before execve(2) */
   uint32_t preserve_fds; /* descriptors from 3 on that belong to the container */
   /* Why the step failed: the system call, what it was about, and what the kernel or a hook said. */
@@ -35,6 +36,9 @@ void close_fd(int fd);
 uint64_t now(void); /* nanoseconds, CLOCK_MONOTONIC */
 int write_all(int fd, const void *data, size_t size);
 int read_all(int fd, void *data, size_t size); /* 0, -EPIPE at an early end, or a negative errno */
+
+/* The mask of the signals that ask a process to end: HUP, INT, QUIT and TERM. */
+uint64_t ending_signals(void);
 
 /* Every signal at its default action and none blocked, as a new program expects it: execve(2) keeps ignored ones ignored. */
 void reset_signals(void);

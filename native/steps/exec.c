@@ -73,51 +73,50 @@ int step_find_executable(struct context *context, const struct step_find_executa
   return failed(context, "lookup", step->name, denied < 0 ? denied : -ENOENT);
 }
 
-/* Before the start, the signals that would end another process end this one too: as pid 1 of its namespace it would
-   not get them otherwise. */
-static int signal_descriptor(void) {
-  uint64_t ending =
-      1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
+/* Waits until one of two descriptors (-1: none) has something, and gives that one. Before the start, the signals that
+   would end another process end this one too: as pid 1 of its namespace it would not get them otherwise. */
+static int wait_at(struct context *context, int one, int other) {
+  uint64_t ending = ending_signals();
   SYSCALL4(rt_sigprocmask, SIG_SETMASK, &ending, 0, sizeof ending);
-  return (int)SYSCALL4(signalfd4, -1, &ending, sizeof ending, O_CLOEXEC);
-}
-
-static int wait_at(struct context *context, int fd) {
-  int signals = signal_descriptor();
-  for (;;) {
-    struct pollfd fds[2] = {{fd, POLLIN, 0}, {signals, POLLIN, 0}};
-    long ready = SYSCALL5(ppoll, fds, 2, 0, 0, 0);
-    if (ready == -EINTR) continue;
-    if (ready < 0) return failed(context, "ppoll", "", ready);
-    if (fds[1].revents != 0) {
+  int signals = (int)SYSCALL4(signalfd4, -1, &ending, sizeof ending, O_CLOEXEC);
+  if (signals < 0) return failed(context, "signalfd4", "", signals);
+  int ready = -1;
+  while (ready < 0) {
+    struct pollfd fds[3] = {{signals, POLLIN, 0}, {one, POLLIN, 0}, {other, POLLIN, 0}};
+    long answer = SYSCALL5(ppoll, fds, 3, 0, 0, 0);
+    if (answer < 0 && answer != -EINTR) {
+      close_fd(signals);
+      return failed(context, "ppoll", "", answer);
+    }
+    if (answer < 0) continue;
+    if (fds[0].revents != 0) {
       uint32_t info[32]; /* struct signalfd_siginfo begins with the number */
       SYSCALL3(read, signals, info, sizeof info);
       SYSCALL1(exit_group, 128 + (int)info[0]);
     }
-    if (fds[0].revents != 0) break;
+    if (fds[2].revents != 0) ready = other;
+    if (fds[1].revents != 0) ready = one;
   }
   close_fd(signals);
-  uint64_t none = 0;
-  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
-  return 0;
+  return ready;
 }
 
 int step_await_start(struct context *context, const struct step_await_start *step) {
   (void)step;
-  int gate = context->slots[SLOT_GATE];
+  int gate = context->slots[SLOT_GATE], host = context->control;
   char word;
-  if (gate < 0) {
-    int error = wait_at(context, context->control);
-    if (error < 0) return error;
-    /* The host side is gone: nobody is left who would want this container. */
-    if (read_all(context->control, &word, 1) < 0) SYSCALL1(exit_group, 1);
-    return 0;
-  }
-  for (;;) {
-    int error = wait_at(context, gate);
-    if (error < 0) return error;
+  while (gate >= 0) {
+    int ready = wait_at(context, host, gate);
+    if (ready < 0) return ready;
+    if (ready == host) {
+      /* create says that the record names this process; without that word it died, and nobody would find what waits. */
+      if (read_all(host, &word, 1) < 0) SYSCALL1(exit_group, 1);
+      host = -1;
+      continue;
+    }
     long peer = SYSCALL4(accept4, gate, 0, 0, O_CLOEXEC);
-    if (peer < 0) continue;
+    if (peer == -EINTR || peer == -EAGAIN || peer == -ECONNABORTED) continue;
+    if (peer < 0) return failed(context, "accept4", "", peer);
     if (read_all((int)peer, &word, 1) < 0) {
       close_fd((int)peer);
       continue;
@@ -125,9 +124,18 @@ int step_await_start(struct context *context, const struct step_await_start *ste
     /* From now on start is the host side: it hears of a failure, and of success by the end of the connection. */
     close_fd(context->control);
     context->control = (int)peer;
-    fill_slot(context, SLOT_GATE, -1);
-    return 0;
+    fill_slot(context, SLOT_GATE, gate = -1);
+    host = -1;
   }
+  if (host >= 0) {
+    int ready = wait_at(context, host, -1);
+    if (ready < 0) return ready;
+    /* The host side is gone: nobody is left who would want this container. */
+    if (read_all(host, &word, 1) < 0) SYSCALL1(exit_group, 1);
+  }
+  uint64_t none = 0;
+  SYSCALL4(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
+  return 0;
 }
 
 /* HOME from the container's own passwd (hostile: read once, at most this much, no link but within the root). */

@@ -46,13 +46,17 @@ int open_hook_file(struct context *context, const char *path) {
 }
 
 /* What a child does between clone and exec. Never returns. */
-static void become_hook(const struct step_run_hook *step, int input, const struct output *output) {
+static void become_hook(const struct context *context, const struct step_run_hook *step, int input,
+                        const struct output *output) {
   SYSCALL3(dup3, input, 0, 0);
   /* The container's standard output stays the container's: what a hook prints goes where its errors go. */
   SYSCALL3(dup3, output->out, 1, 0);
   SYSCALL3(dup3, output->err, 2, 0);
   SYSCALL3(close_range, 3, ~0u, 0);
   reset_signals();
+  if (context->umask >= 0) SYSCALL1(umask, context->umask);
+  /* A directory that is gone by now, or closed to this user, keeps no hook from its work. */
+  if (step->dir[0] != 0 && SYSCALL1(chdir, step->dir) < 0) SYSCALL1(chdir, "/");
   long error = SYSCALL3(execve, step->path, step->args.list, step->env.list);
   char buffer[64];
   struct text message = text_in(buffer, sizeof buffer);
@@ -69,13 +73,17 @@ static int make_pipe(struct context *context, int ends[2]) {
 
 /* Feeds the state to the hook and collects what it says until it ends: one loop, so that neither pipe can block the other. */
 static int attend(struct context *context, const struct step_run_hook *step, int pidfd, int input, int output,
-                  struct state *state) {
+                  int signals, struct state *state) {
   struct text message = text_in(context->message, sizeof context->message);
   uint64_t deadline = step->timeout_ms == 0 ? 0 : now() + step->timeout_ms * 1000000ull;
   int result = 0;
   SYSCALL3(fcntl, input, F_SETFL, O_NONBLOCK);
   for (;;) {
-    struct pollfd fds[3] = {{pidfd, POLLIN, 0}, {output, POLLIN, 0}, {input, POLLOUT, 0}};
+    struct pollfd fds[] = {{pidfd, POLLIN, 0},
+                           {output, POLLIN, 0},
+                           {input, POLLOUT, 0},
+                           {signals, POLLIN, 0},
+                           {context->pidfd, POLLIN, 0}};
     struct __kernel_timespec wait = {0};
     if (deadline != 0) {
       uint64_t time = now();
@@ -87,11 +95,19 @@ static int attend(struct context *context, const struct step_run_hook *step, int
       wait.tv_sec = (int64_t)((deadline - time) / 1000000000u);
       wait.tv_nsec = (int64_t)((deadline - time) % 1000000000u);
     }
-    long ready = SYSCALL5(ppoll, fds, 3, deadline == 0 ? 0 : &wait, 0, 0);
+    long ready = SYSCALL5(ppoll, fds, sizeof fds / sizeof *fds, deadline == 0 ? 0 : &wait, 0, 0);
     if (ready == -EINTR) continue;
     if (ready < 0) {
       SYSCALL4(pidfd_send_signal, pidfd, 9, 0, 0);
       result = failed(context, "ppoll", step->path, ready);
+      break;
+    }
+    /* Whoever ends tsrun, or the container in the making, does not want to wait for its hooks. */
+    if (fds[3].revents != 0 || fds[4].revents != 0) {
+      uint32_t info[32]; /* a signal that was not read would end this process before it has cleaned up */
+      if (fds[3].revents != 0) SYSCALL3(read, signals, info, sizeof info);
+      SYSCALL4(pidfd_send_signal, pidfd, 9, 0, 0);
+      result = fds[3].revents != 0 ? -EINTR : -ESRCH;
       break;
     }
     if (fds[2].revents != 0 && feed(input, state)) {
@@ -132,10 +148,12 @@ static int run(struct context *context, const struct step_run_hook *step, int pi
      handler of the engine runs in the child. */
   uint64_t all = ~0ull, before;
   SYSCALL4(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  uint64_t ending = ending_signals();
+  int signals = (int)SYSCALL4(signalfd4, -1, &ending, sizeof ending, O_CLOEXEC);
   struct clone_args args = {
       .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
   long child = SYSCALL2(clone3, &args, sizeof args);
-  if (child == 0) become_hook(step, input[0], &ends);
+  if (child == 0) become_hook(context, step, input[0], &ends);
   close_fd(input[0]);
   close_fd(output[1]);
   int status = 0;
@@ -143,12 +161,13 @@ static int run(struct context *context, const struct step_run_hook *step, int pi
     close_fd(input[1]);
     error = failed(context, "clone3", step->path, child);
   } else {
-    error = attend(context, step, pidfd, input[1], output[0], &state);
+    error = attend(context, step, pidfd, input[1], output[0], signals, &state);
     while (SYSCALL4(wait4, child, &status, __WALL, 0) == -EINTR) {
     }
     close_fd(pidfd);
   }
   close_fd(output[0]);
+  close_fd(signals);
   /* SIGPIPE that came of the write is taken off before signals are let through again. */
   uint64_t pipe_signal = 1ull << (SIGPIPE - 1);
   struct __kernel_timespec at_once = {0};
@@ -156,7 +175,8 @@ static int run(struct context *context, const struct step_run_hook *step, int pi
   SYSCALL4(rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
   context->result = status;
   if (error == 0 && status != 0) error = failed(context, "hook", step->path, -ECANCELED);
-  return error == -ETIMEDOUT ? failed(context, "hook", step->path, error) : error;
+  int ended_by_us = error == -ETIMEDOUT || error == -EINTR || error == -ESRCH;
+  return ended_by_us ? failed(context, "hook", step->path, error) : error;
 }
 
 int run_hook(struct context *context, const struct step_run_hook *step, int pid) {

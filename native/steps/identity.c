@@ -41,7 +41,10 @@ int step_set_ids(struct context *context, const struct step_set_ids *step) {
   answer = SYSCALL3(setresuid, step->uid, step->uid, step->uid);
   if (answer < 0) return failed(context, "setresuid", "", answer);
   SYSCALL1(umask, step->umask);
-  return control(context, "prctl(PR_SET_KEEPCAPS)", PR_SET_KEEPCAPS, 0, 0);
+  context->umask = -1;
+  /* With fs.suid_dumpable=1 a change of ids makes the process dumpable again (CVE-2016-9962). */
+  error = control(context, "prctl(PR_SET_DUMPABLE)", PR_SET_DUMPABLE, 0, 0);
+  return error < 0 ? error : control(context, "prctl(PR_SET_KEEPCAPS)", PR_SET_KEEPCAPS, 0, 0);
 }
 
 int step_set_capabilities(struct context *context, const struct step_set_capabilities *step) {

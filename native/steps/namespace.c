@@ -8,6 +8,7 @@
 #include <linux/keyctl.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <linux/stat.h>
@@ -55,7 +56,9 @@ int step_become_root(struct context *context, const struct step_become_root *ste
   if (error < 0) return failed(context, "setresuid", "0", error);
   /* The host's groups mean nothing inside; a map without setgroups (rootless) keeps them, and that is no failure here. */
   if (!step->keep_groups) SYSCALL2(setgroups, 0, 0);
-  return 0;
+  /* With fs.suid_dumpable=1 a change of ids makes the process dumpable again (CVE-2016-9962). */
+  error = SYSCALL5(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+  return error < 0 ? failed(context, "prctl(PR_SET_DUMPABLE)", "", error) : 0;
 }
 
 int step_new_session(struct context *context, const struct step_new_session *step) {

@@ -27,7 +27,7 @@ int64_t sys_execute(struct sys_in words, struct sys_in pool, struct sys_in blob,
   struct host *host = calloc(1, sizeof *host);
   if (host == NULL) return sys_fail_with("malloc", "", ENOMEM);
   for (int slot = 0; slot < SLOT_COUNT; slot++) host->context.slots[slot] = -1;
-  host->context.control = host->context.pidfd = -1;
+  host->context.control = host->context.pidfd = host->context.umask = -1;
   host->traced = traced != 0;
   host->init = streams_of(init_words, init_pool, init_blob);
   int error = run_program(host, streams_of(words, pool, blob));

@@ -142,8 +142,13 @@ int64_t sys_write_file(const char *path, const char *text, uint32_t mode) {
   size_t cut = slash == NULL ? 0 : (size_t)(slash - path) + 1;
   int length = snprintf(beside, sizeof beside, "%.*s.%s.%d", (int)cut, path, path + cut, (int)getpid());
   if (length < 0 || (size_t)length >= sizeof beside) return sys_fail_with("open", path, ENAMETOOLONG);
-  /* A file of this name can only be left over from a process of this number that was killed in between. */
-  int64_t result = write_new(beside, text, mode, O_TRUNC);
+  int64_t result = write_new(beside, text, mode, O_EXCL);
+  if (result == -EEXIST) {
+    /* Left over from a process of this number that was killed in between, or put there by somebody else for us to write
+       through: in /tmp anybody can. */
+    unlink(beside);
+    result = write_new(beside, text, mode, O_EXCL);
+  }
   if (result == 0 && rename(beside, path) < 0) {
     result = sys_fail("rename", path);
     unlink(beside);
@@ -217,6 +222,13 @@ int64_t sys_is_mount_root(const char *path) {
   struct statx info;
   if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &info) < 0) return sys_fail("statx", path);
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+int64_t sys_is_at(int32_t fd, const char *path) {
+  struct stat open_file, named;
+  if (fstat(fd, &open_file) < 0) return sys_fail("fstat", path);
+  if (stat(path, &named) < 0) return errno == ENOENT ? 0 : sys_fail("stat", path);
+  return open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
 int64_t sys_lock(int32_t fd, uint32_t operation) {

@@ -148,6 +148,8 @@ int64_t sys_catch_signals(void) {
   for (int number = 1; number <= SIGRTMAX; number++) {
     /* Faults of this process's own code stay fatal; the rest of the refusals are SIGKILL, SIGSTOP and the C library's. */
     if (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL) continue;
+    /* SIGPIPE is about this process's own output: it stays ignored. */
+    if (number == SIGPIPE) continue;
     sigaction(number, &action, NULL);
   }
   return signal_pipe[0];

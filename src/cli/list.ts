@@ -1,4 +1,4 @@
-import { sys, unlessMissing } from '../linux/sys.ts';
+import { readAnyText, sys, unlessMissing } from '../linux/sys.ts';
 import type { ContainerState } from '../state/container.ts';
 import type { InvocationOf } from './args.ts';
 import type { Context } from './main.ts';
@@ -43,7 +43,7 @@ function table(states: readonly ContainerState[]): string {
 
 /** Names from the host's passwd; `#uid` for one that has none. */
 function ownerNames(): (uid: number) => string {
-  const passwd = unlessMissing(() => sys.readFile('/etc/passwd', 1 << 20)) ?? '';
+  const passwd = unlessMissing(() => readAnyText('/etc/passwd', 1 << 20)) ?? '';
   const names = new Map(
     passwd
       .split('\n')

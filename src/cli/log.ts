@@ -1,6 +1,6 @@
 // Where messages go: to standard error as plain lines, and with --log to a file in the shapes that engines parse.
 
-import { sys } from '../linux/sys.ts';
+import { isSysError, sys } from '../linux/sys.ts';
 import { formatTime } from '../linux/time.ts';
 
 export type Level = 'error' | 'warning' | 'debug';
@@ -26,9 +26,14 @@ export class Log {
 
   write(level: Level, message: string): void {
     if (order.indexOf(level) > order.indexOf(this.options.level)) return;
-    // Standard error is the container's too; only what ends the command, or what was asked for, is said there.
-    sys.writeText(2, `tsrun: ${message}\n`);
     if (this.options.file !== undefined) sys.appendFile(this.options.file, `${this.format(level, message)}\n`);
+    // Standard error is the container's too; only what ends the command, or what was asked for, is said there.
+    try {
+      sys.writeText(2, `tsrun: ${message}\n`);
+    } catch (error) {
+      // Nobody reads it: the exit code and the log must do.
+      if (!isSysError(error)) throw error;
+    }
   }
 
   private format(level: Level, msg: string): string {

@@ -33,13 +33,14 @@ export function execute(plan: Plan, observe?: Observer): Report {
   throw failure(plan, report.failed);
 }
 
-/** Runs host steps that start no process. Undoing goes on after a failure, so each step is a program of its own. */
+/** Runs host steps that start no process; the first that failed, by its index in the list. Undoing goes on after a failure, so each step is a program of its own. */
 export function runHostSteps(steps: readonly HostStep[]): StepFailed | undefined {
   let failed: StepFailed | undefined;
-  for (const step of steps) {
+  for (const [index, step] of steps.entries()) {
     const { words, pool, blob } = encode([step]);
     const report = decodeReport(sys.execute(words, pool, blob, new Uint32Array(0), '', new Uint8Array(0), 0));
-    failed ??= report.failed;
+    // In a program of its own each step is the first.
+    if (report.failed !== undefined) failed ??= { ...report.failed, step: index };
   }
   return failed;
 }

@@ -1,15 +1,17 @@
 // Reads what the plan has to know about the host.
 
 import { findCgroup2, parseOwnCgroup } from '../cgroup/path.ts';
-import { sys, unlessMissing } from '../linux/sys.ts';
 import type { CgroupFacts, CgroupManager, HostFacts, ResctrlFacts } from '../plan/host.ts';
+import { readAnyText, sys, unlessMissing } from '../linux/sys.ts';
 
 const FILE_MOST = 4 << 20;
 
-const read = (path: string): string | undefined => unlessMissing(() => sys.readFile(path, FILE_MOST));
+const read = (path: string): string | undefined => unlessMissing(() => readAnyText(path, FILE_MOST));
 
 export interface FactsWanted {
   readonly manager: CgroupManager;
+  /** True where there are hooks. */
+  readonly environment: boolean;
   /** True with --no-pivot. */
   readonly kernelMounts: boolean;
   /** True where the configuration names something for a security module to enforce. */
@@ -31,6 +33,7 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
     appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
     seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
     resctrl: wanted.resctrlGroup === undefined ? undefined : readResctrl(wanted.resctrlGroup),
+    environment: wanted.environment ? sys.environment() : [],
     inChroot: sys.isMountRoot('/') === 0,
     kernelMounts: wanted.kernelMounts ? findKernelMounts(read('/proc/self/mountinfo') ?? '') : [],
   };
@@ -66,14 +69,21 @@ function words(text: string | undefined): string[] | undefined {
   return text?.split(/\s+/).filter((name) => name !== '');
 }
 
-/** Mount points of whole procfs and sysfs mounts. Fields as in proc_pid_mountinfo(5). */
-function findKernelMounts(mountinfo: string): string[] {
+/**
+ * Mount points of whole procfs and sysfs mounts, as they stand in proc_pid_mountinfo(5). One below another is left out:
+ * it goes when that is detached, with its whole tree (MNT_DETACH in umount2(2)).
+ */
+export function findKernelMounts(mountinfo: string): string[] {
   const found: string[] = [];
   for (const line of mountinfo.split('\n')) {
     const [fields = '', rest = ''] = line.split(' - ');
     const [, , , root, point] = fields.split(' ');
     const type = rest.split(' ')[0];
-    if (root === '/' && point !== undefined && (type === 'proc' || type === 'sysfs')) found.push(point);
+    if (root === '/' && point !== undefined && (type === 'proc' || type === 'sysfs')) found.push(unescape(point));
   }
-  return found;
+  return found.filter((point) => !found.some((other) => point.startsWith(`${other}/`)));
 }
+
+/** Space, tab, newline and backslash stand there as a backslash and three octal digits. */
+const unescape = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));

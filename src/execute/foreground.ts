@@ -4,12 +4,18 @@ import { POLLERR, POLLHUP, POLLIN, POLLOUT, WNOHANG } from '../linux/flags.ts';
 import { signals } from '../linux/signals.ts';
 import { isSysError, sys } from '../linux/sys.ts';
 
-const { SIGCHLD = 17, SIGURG = 23, SIGWINCH = 28 } = signals;
+const { CHLD = 17, HUP = 1, INT = 2, QUIT = 3, TERM = 15, URG = 23, WINCH = 28 } = signals;
+/** They end who waits for them by default. */
+const ending: readonly number[] = [HUP, INT, QUIT, TERM];
 const ECHILD = 10;
 const EIO = 5;
 const EAGAIN = 11;
 const EPIPE = 32;
 const CHUNK = 65536;
+/** What a pipe that is ready for writing takes at once. pipe(7) */
+const PIPE_BUF = 4096;
+/** No descriptor, for poll(2). */
+const NOBODY = 0xffffffff;
 
 export interface Foreground {
   readonly pid: number;
@@ -36,18 +42,32 @@ export function waitInForeground(process: Foreground): number {
 }
 
 function loop({ pid, pidfd, signals: caught, other }: Foreground, terminal: Terminal | undefined): number {
-  for (;;) {
-    // -1 is passed over by poll(2).
-    const polled = [caught, POLLIN, pidfd, POLLIN, other?.fd ?? 0xffffffff, POLLIN, ...(terminal?.interest() ?? [])];
+  for (let over = false; ; ) {
+    const polled = [
+      caught,
+      POLLIN,
+      over ? NOBODY : pidfd,
+      POLLIN,
+      other?.fd ?? NOBODY,
+      POLLIN,
+      ...(terminal?.interest() ?? []),
+    ];
     const [signalled = 0, ended = 0, heard = 0, ...rest] = sys.poll(new Uint32Array(polled), -1);
     if (signalled !== 0) {
-      for (const number of sys.read(caught, 256)) onSignal(number, pid, pidfd, terminal);
+      for (const number of sys.read(caught, 256)) {
+        // Nothing is left to pass it on to: it is meant for this wait.
+        if (over && ending.includes(number)) {
+          sys.wait(pid, 0);
+          return 128 + number;
+        }
+        onSignal(number, pid, pidfd, terminal);
+      }
     }
     // What the process said last may have come with its end.
     if (heard !== 0 || ended !== 0) other?.onInput();
     terminal?.move(rest);
-    if (ended === 0) continue;
-    terminal?.drain();
+    over ||= ended !== 0;
+    if (!over || terminal?.drain() === false) continue;
     const status = sys.wait(pid, 0)[1] ?? 0;
     const signal = status & 0x7f;
     return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
@@ -55,9 +75,9 @@ function loop({ pid, pidfd, signals: caught, other }: Foreground, terminal: Term
 }
 
 function onSignal(number: number, pid: number, pidfd: number, terminal: Terminal | undefined): void {
-  if (number === SIGCHLD) reapOthers(pid);
-  else if (number === SIGWINCH && terminal !== undefined) terminal.resize();
-  else if (number !== SIGURG) {
+  if (number === CHLD) reapOthers(pid);
+  else if (number === WINCH && terminal !== undefined) terminal.resize();
+  else if (number !== URG) {
     try {
       sys.pidfdSignal(pidfd, number);
     } catch (error) {
@@ -87,6 +107,8 @@ class Terminal {
   private input: boolean = true;
   /** Read from one side and not yet taken by the other. */
   private toMaster: Uint8Array = new Uint8Array(0);
+  /** Read from the master and not yet taken by whoever reads our standard output. */
+  private toOutput: Uint8Array = new Uint8Array(0);
   private open: boolean = true;
   /** Somebody still takes what the container writes. */
   private watched: boolean = true;
@@ -98,24 +120,35 @@ class Terminal {
     this.resize();
   }
 
-  /** Pairs for poll(2): the master, then standard input; -1 is passed over by it. */
+  /** Pairs for poll(2): the master, standard input, standard output; -1 is passed over by it. */
   interest(): number[] {
-    const master = this.open ? this.master : 0xffffffff;
+    // A hang-up is told whether or not it is asked for: while the reader is slow, only a reason to write may ask.
+    const full = this.toOutput.length > 0;
+    const events = (full ? 0 : POLLIN) | (this.toMaster.length > 0 ? POLLOUT : 0);
     const wantsInput = this.input && this.open && this.toMaster.length === 0;
-    return [master, POLLIN | (this.toMaster.length > 0 ? POLLOUT : 0), wantsInput ? 0 : 0xffffffff, POLLIN];
+    return [
+      this.open && events !== 0 ? this.master : NOBODY,
+      events,
+      wantsInput ? 0 : NOBODY,
+      POLLIN,
+      full ? 1 : NOBODY,
+      POLLOUT,
+    ];
   }
 
-  move([master = 0, input = 0]: readonly number[]): void {
-    if ((master & (POLLIN | POLLHUP | POLLERR)) !== 0) this.copyOut();
+  move([master = 0, input = 0, output = 0]: readonly number[]): void {
+    if (output !== 0) this.show();
+    if (this.toOutput.length === 0 && (master & (POLLIN | POLLHUP | POLLERR)) !== 0) this.copyOut();
     if ((input & (POLLIN | POLLHUP | POLLERR)) !== 0) this.copyIn();
     if (this.toMaster.length > 0) this.push();
   }
 
-  /** What the process wrote last is still in the terminal when it has ended. */
-  drain(): void {
-    while (this.open && this.copyOut()) {
-      // until nothing is left
+  /** What the process wrote last is still in the terminal when it has ended; true when nothing of it is left. */
+  drain(): boolean {
+    while (this.open && this.toOutput.length === 0 && this.copyOut()) {
+      // until nothing is left, or the reader is slow
     }
+    return this.toOutput.length === 0;
   }
 
   resize(): void {
@@ -139,21 +172,24 @@ class Terminal {
       else if (!isSysError(error) || error.errno !== EAGAIN) throw error;
       return false;
     }
-    this.show(bytes);
+    if (!this.watched) return bytes.length > 0;
+    this.toOutput = bytes;
+    if (sys.poll(new Uint32Array([1, POLLOUT]), 0).length > 0) this.show();
     return bytes.length > 0;
   }
 
-  /** Whoever read this output may have left: the container goes on, and what it writes is dropped. */
-  private show(bytes: Uint8Array): void {
-    for (let at = 0; this.watched && at < bytes.length; ) {
-      try {
-        at += sys.write(1, bytes.subarray(at));
-      } catch (error) {
-        if (!isSysError(error) || (error.errno !== EPIPE && error.errno !== EIO && error.errno !== EAGAIN)) throw error;
-        // EAGAIN: the caller's end is non-blocking and its reader slow.
-        if (error.errno === EAGAIN) sys.poll(new Uint32Array([1, POLLOUT]), -1);
-        else this.watched = false;
-      }
+  /**
+   * One write to an output that poll(2) found ready: no more than a pipe takes without making us wait, for signals go on
+   * meanwhile. Whoever read it may have left: the container goes on, and what it writes is dropped.
+   */
+  private show(): void {
+    try {
+      this.toOutput = this.toOutput.subarray(sys.write(1, this.toOutput.subarray(0, PIPE_BUF)));
+    } catch (error) {
+      if (!isSysError(error) || (error.errno !== EPIPE && error.errno !== EIO && error.errno !== EAGAIN)) throw error;
+      if (error.errno === EAGAIN) return;
+      this.watched = false;
+      this.toOutput = new Uint8Array(0);
     }
   }
 

@@ -4,32 +4,52 @@ import { sysError, TsrunError } from '../errors.ts';
 import { isSysError, sys } from '../linux/sys.ts';
 import { decodeReport, type StepDone, type StepFailed } from './report.ts';
 
-/** @throws {TsrunError} if nobody waits there: the container was started, or has ended, in between. */
-export function connectGate(path: string): number {
-  try {
-    return sys.connect(path);
-  } catch (error) {
-    if (!isSysError(error)) throw error;
-    if (error.errno === 2 || error.errno === 111) throw new TsrunError('cannot start an already running container');
-    throw sysError('start', error);
-  }
-}
-
 /** What init did after the gate. */
 export interface AfterGate {
   readonly done: readonly StepDone[];
   readonly failed: StepFailed | undefined;
 }
 
-/** Reads until init closes the socket, by becoming the program or by giving up. */
+const ENOENT = 2;
+const EPIPE = 32;
+const ECONNRESET = 104;
+const ECONNREFUSED = 111;
+
+/**
+ * Lets the init that waits at a gate go on, and hears it until it is the program or has failed.
+ * @throws {TsrunError} if nobody waits there: the container was started, or has ended, in between.
+ */
+export function openGate(path: string): AfterGate {
+  let socket = -1;
+  try {
+    socket = sys.connect(path);
+    send(socket);
+    return readAfterGate(socket);
+  } catch (error) {
+    if (!isSysError(error)) throw error;
+    if (error.errno === ENOENT) throw new TsrunError('cannot start an already running container');
+    if (error.errno === EPIPE || error.errno === ECONNRESET || error.errno === ECONNREFUSED)
+      throw new TsrunError('cannot start a container that has stopped');
+    throw sysError('start', error);
+  } finally {
+    if (socket >= 0) sys.close(socket);
+  }
+}
+
+/** The word at which init goes on. */
+export const send = (socket: number): void => void sys.write(socket, new Uint8Array(1));
+
+/** Reads until init closes the socket, by becoming the program or by giving up. Reports may come in pieces. */
 export function readAfterGate(socket: number): AfterGate {
-  const done: StepDone[] = [];
-  let failed: StepFailed | undefined;
+  let pending = new Uint8Array(0);
   for (;;) {
     const bytes = sys.read(socket, 65536);
-    if (bytes.length === 0) return { done, failed };
-    const report = decodeReport(bytes);
-    done.push(...report.done);
-    failed ??= report.failed;
+    if (bytes.length === 0) break;
+    const longer = new Uint8Array(pending.length + bytes.length);
+    longer.set(pending);
+    longer.set(bytes, pending.length);
+    pending = longer;
   }
+  const { done, failed } = decodeReport(pending);
+  return { done, failed };
 }

@@ -89,6 +89,8 @@ export function describe(step: Step | UnitStep): string {
       return `let ${step.own === 1 ? 'the runtime' : 'it'} run on CPUs ${bitList(step.cpus)}`;
     case 'killCgroup':
       return `kill all processes of ${step.path}`;
+    case 'signalCgroup':
+      return `send signal ${step.signal} to all processes of ${step.path}`;
     case 'removeDir':
       return `remove directory ${step.path}`;
     case 'removeFile':

@@ -6,6 +6,8 @@ export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 
 export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
 
 export const POLLIN = 1;
 export const POLLPRI = 2;

@@ -16,6 +16,16 @@ export function isSysError(error: unknown): error is SysError {
   return error instanceof Error && typeof (error as { errno?: unknown }).errno === 'number';
 }
 
+/** A file in which anybody may have had a word, such as a process's own name. What is not UTF-8 is replaced. */
+export function readAnyText(path: string, most: number): string {
+  const fd = sys.open(path, 0, 0);
+  try {
+    return sys.readText(fd, most);
+  } finally {
+    sys.close(fd);
+  }
+}
+
 /** Runs a call of `sys` that may find nothing: undefined for ENOENT, other failures are thrown on. */
 export function unlessMissing<T>(call: () => T): T | undefined {
   try {

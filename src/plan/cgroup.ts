@@ -1,7 +1,7 @@
 // linux.cgroupsPath and linux.resources: a directory, its limits, its device filter.
 
 import { deviceFilter } from '../cgroup/devices.ts';
-import { type CgroupWrite, cgroupWrites, type IgnoredLimit } from '../cgroup/limits.ts';
+import { type CgroupLimits, type CgroupWrite, cgroupWrites, type IgnoredLimit } from '../cgroup/limits.ts';
 import { cgroupPath } from '../cgroup/path.ts';
 import { unitName, unitPath } from '../cgroup/unit.ts';
 import { ConfigError, type Problem } from '../errors.ts';
@@ -31,7 +31,7 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
     return undefined;
   }
   const from = spec.linux.cgroupsPath === undefined ? '' : '/linux/cgroupsPath';
-  const { writes, controllers, ignored } = cgroupWrites(resources, facts.cgroup.controllers);
+  const { writes, controllers, ignored } = limitsOf(resources, facts.cgroup.controllers);
   const { path, unit } = place(spec, id, from, facts.cgroup, writes);
   // pids.max 0 forbids the very fork that makes init, so it is written when init stands.
   const late = (write: CgroupWrite) => write.file === 'pids.max';
@@ -54,6 +54,14 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
   }
   return { path, unit, before, after: writes.filter(late).flatMap((write) => writeSteps(path, write)), ignored };
 }
+
+/** Device rules are no limits, and many a configuration has nothing else. */
+function limitsOf(resources: LinuxResources, controllers: readonly string[]): CgroupLimits {
+  const { devices: _devices, ...limits } = resources;
+  return Object.keys(limits).length === 0 ? noLimits : cgroupWrites(limits, controllers);
+}
+
+const noLimits: CgroupLimits = { writes: [], controllers: [], ignored: [] };
 
 /** The directory, and the systemd unit that it belongs to where systemd makes it. */
 function place(
@@ -140,8 +148,7 @@ export function writeStep(path: string, write: CgroupWrite): HostStep {
 
 /** Without a cgroup no limit can hold; one that is silently dropped would be believed in. */
 function refuseLimits(resources: LinuxResources): void {
-  const { devices: _devices, ...limits } = resources;
-  const { writes } = cgroupWrites(limits, allControllers);
+  const { writes } = limitsOf(resources, allControllers);
   const problems: Problem[] = writes.map((write) => ({
     pointer: write.from,
     expected: 'no limit, as the container gets no cgroup',

@@ -134,7 +134,7 @@ export function planExec(spec: Spec, request: ExecRequest, facts: HostFacts): Pl
       : []),
     ...seccomp.host,
     { op: 'awaitInit', sync, from: '', why: 'init has done all but the last steps' },
-    ...joinResctrl(spec, request.id, facts.resctrl),
+    ...(spec.linux.intelRdt === undefined ? [] : joinResctrl(spec, request.id, facts.resctrl)),
     ...process.limits,
     // The limits end with all CPUs; these are for the process alone.
     ...(cpus?.final === undefined ? [] : affinity.after),

@@ -8,6 +8,10 @@ export interface HookState {
   readonly spec: Pick<Spec, 'ociVersion' | 'hooks' | 'annotations'>;
   readonly id: string;
   readonly bundle: string;
+  /** The environment of the runtime, for hooks of the host that have none of their own. */
+  readonly environment: readonly string[];
+  /** The environment of the container's program, for hooks inside. */
+  readonly inside?: readonly string[];
 }
 
 const why: Readonly<Record<keyof Hooks, string>> = {
@@ -26,7 +30,10 @@ export function hookSteps(state: HookState, kind: keyof Hooks, status: string, p
     op: 'runHook',
     path: hook.path,
     args: hook.args ?? [hook.path],
-    env: hook.env ?? [],
+    // Unlike an empty list, none leaves it to the runtime; so do runc and crun.
+    env: hook.env ?? (kind === 'startContainer' ? (state.inside ?? []) : state.environment),
+    // Hooks of the host start in the bundle, as with runc and crun; inside it cannot be seen.
+    dir: kind === 'startContainer' ? '' : state.bundle,
     timeoutMs: Math.min((hook.timeout ?? 0) * 1000, 0xffffffff),
     pid,
     stateHead: `{"ociVersion":${JSON.stringify(ociVersion)},"id":${JSON.stringify(state.id)},"status":"${status}","pid":`,
@@ -50,3 +57,6 @@ export function planHookOutput({ hooks, annotations }: Spec): InitStep[] {
   const from = `/annotations/run.oci.hooks.${out === '' ? 'stderr' : 'stdout'}`;
   return [{ op: 'openHookOutput', out, err, from, why: "with the host's rights and paths, while they are there" }];
 }
+
+/** What startContainer hooks find: the environment of the program. HOME stands there only if the configuration has it. */
+export const hookEnvironment = (spec: Spec): readonly string[] => spec.process?.env ?? [];

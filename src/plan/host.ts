@@ -15,6 +15,8 @@ export interface HostFacts {
   readonly resctrl: ResctrlFacts | undefined;
   /** The runtime's root directory is not the root of a mount: it runs in a chroot(2). */
   readonly inChroot: boolean;
+  /** The runtime's environment as NAME=value; read only where hooks may want it. */
+  readonly environment: readonly string[];
   /** Mount points of full procfs and sysfs mounts; read only where the plan cannot pivot. */
   readonly kernelMounts: readonly string[];
 }

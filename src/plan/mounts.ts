@@ -78,7 +78,7 @@ export function planMounts(
 ): MountsPlan {
   const mounts = spec.mounts ?? [];
   if (!namespaces.hasMount) refuseMounts(spec);
-  checkLabel(spec, facts);
+  if (spec.linux.mountLabel !== undefined) checkLabel(spec, facts);
   const opensEarly = namespaces.inUser && facts.euid === 0;
   // The paths in /proc/PID/cgroup lead from the top of the hierarchy then, and engines' users expect to find them.
   const cgroups = namespaces.inUser || cgroup === undefined ? cgroup : facts.cgroup?.mount;
@@ -90,7 +90,10 @@ export function planMounts(
     early.push(...plan.early);
     steps.push(...plan.steps);
   });
-  return { early: sharedIdMaps(early), steps: sharedIdMaps(steps) };
+  const mapped = (step: InitStep) => step.op === 'makeIdMap';
+  return early.some(mapped) || steps.some(mapped)
+    ? { early: sharedIdMaps(early), steps: sharedIdMaps(steps) }
+    : { early, steps };
 }
 
 /** Without a mount namespace each of these would be a mount of the host's. */
@@ -150,7 +153,8 @@ function planMount(mount: Mount, index: number, context: Context): MountsPlan {
   const early = context.opensEarly && (source.bound || showsJoined(mount, context.namespaces));
   if (early && source.bound) make.push(apart(context.spec, mount, from));
   if (source.bound) make.push(...changes(options, from, mount.destination));
-  make.push(...planIdMap(context.spec, mount, options, from));
+  if (mount.uidMappings !== undefined || options.idmap !== undefined)
+    make.push(...planIdMap(context.spec, mount, options, from));
   const label = context.spec.linux.mountLabel;
   if (label !== undefined && mount.type === 'mqueue' && !source.bound) {
     const why = 'its file system takes no context as an option';
@@ -338,7 +342,7 @@ function sourceOf(mount: Mount, options: MountOptions, from: string, context: Co
     step: makeFileSystem({
       source: mount.source ?? type,
       fstype: isCgroup ? 'cgroup2' : type,
-      options: [...data, ...labelOptions(spec, type, data)],
+      options: spec.linux.mountLabel === undefined ? data : [...data, ...labelOptions(spec, type, data)],
       attributes: options.single.set | options.tree.set,
       instead: instead?.path ?? '',
       also: instead?.also ?? 0,

@@ -4,16 +4,16 @@
 import type { Spec } from '../spec/types.ts';
 import { planCgroup, type CgroupPlan } from './cgroup.ts';
 import { planDevices } from './devices.ts';
-import { hookSteps, type HookState, planHookOutput } from './hooks.ts';
+import { hookEnvironment, hookSteps, type HookState, planHookOutput } from './hooks.ts';
 import type { HostFacts } from './host.ts';
 import { planMasks } from './masks.ts';
 import { planMounts } from './mounts.ts';
 import { planNamespaces } from './namespaces.ts';
 import { planNetDevices } from './net-devices.ts';
 import { planProcess } from './process.ts';
-import { planResctrl } from './resctrl.ts';
+import { planResctrl, type ResctrlPlan } from './resctrl.ts';
 import { planRootEnter, planRootOpen } from './rootfs.ts';
-import { planSeccomp } from './seccomp.ts';
+import { planSeccomp, type SeccompPlan } from './seccomp.ts';
 import { type HostStep, type InitStep, SYNC_HOOKS, SYNC_READY } from './steps.gen.ts';
 
 /** What a plan is made for, beside the configuration: paths are absolute. */
@@ -43,17 +43,28 @@ export interface Plan {
   readonly resctrl: readonly string[];
 }
 
+const noResctrl: ResctrlPlan = { before: [], after: [], remove: [] };
+const noSteps = { init: [], host: [] };
+const noSeccomp: SeccompPlan = { privileged: [], created: [], last: [], host: [] };
+
 export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Plan {
-  const state: HookState = { spec, id: request.id, bundle: request.bundle };
+  const state: HookState = {
+    spec,
+    id: request.id,
+    bundle: request.bundle,
+    environment: facts.environment,
+    inside: hookEnvironment(spec),
+  };
   const namespaces = planNamespaces(spec, request, facts);
   const cgroup = planCgroup(spec, request.id, facts);
-  const resctrl = planResctrl(spec, request.id, facts.resctrl);
+  const { intelRdt } = spec.linux;
+  const resctrl = intelRdt === undefined ? noResctrl : planResctrl(intelRdt, request.id, facts.resctrl);
   const devices = planDevices(spec, namespaces.inUser);
   const mounts = planMounts(spec, request, facts, cgroup?.path, namespaces);
-  const seccomp = planSeccomp(spec, request);
+  const seccomp = request.seccomp === undefined ? noSeccomp : planSeccomp(spec, request);
   const process = planProcess(spec, request, facts, namespaces.inUser, seccomp);
   const root = planRootOpen(spec, request, namespaces, facts);
-  const netDevices = planNetDevices(spec.linux);
+  const netDevices = spec.linux.netDevices === undefined ? noSteps : planNetDevices(spec.linux);
   const createHooks = [
     ...hookSteps(state, 'prestart', 'creating'),
     ...hookSteps(state, 'createRuntime', 'creating'),

@@ -75,7 +75,8 @@ export function planProcess(
     prepare.push({ op: 'setDomainname', name: spec.domainname, from: '/domainname', why: 'of the new uts namespace' });
   }
   const parameters = Object.entries(spec.linux.sysctl ?? {});
-  const labels = planLabels(process, facts);
+  const labelled = process.apparmorProfile !== undefined || process.selinuxLabel !== undefined;
+  const labels = labelled ? planLabels(process, facts) : [];
   if (parameters.length > 0 || labels.length > 0) {
     prepare.push({
       op: 'openProc',
@@ -94,14 +95,15 @@ export function planProcess(
   }
 
   // With the rights of the runtime, while init still has them. In a user namespace it has none to raise limits with.
-  const ownLimits = rlimitSteps(process, DESCRIPTORS_OF_INIT);
+  const least = leastDescriptors(request);
+  const ownLimits = rlimitSteps(process, least);
   const become: InitStep[] = [];
-  if (process.terminal !== true && user.uid !== 0) {
+  if (process.terminal !== true) {
     become.push({
       op: 'ownStdio',
       uid: user.uid,
       from: '/process/user/uid',
-      why: 'so that /dev/stdout can be opened anew by a user who is not root',
+      why: 'so that /dev/stdout can be opened anew by this user',
     });
   }
   if (process.noNewPrivileges === true) {
@@ -143,7 +145,7 @@ export function planProcess(
   );
 
   const exec: InitStep[] = [
-    ...(inUserNamespace ? [] : lastLimits(process)),
+    ...lastLimits(process, least),
     ...prepared(seccomp.last, needsHome, user.uid),
     {
       op: 'exec',
@@ -156,7 +158,7 @@ export function planProcess(
     },
   ];
 
-  const limits: HostStep[] = [...(inUserNamespace ? rlimitSteps(process, 0) : []), ...planScheduling(process)];
+  const limits: HostStep[] = [...(inUserNamespace ? rlimitSteps(process, least) : []), ...planScheduling(process)];
   if (process.oomScoreAdj !== undefined) {
     limits.push({
       op: 'setOomScoreAdj',
@@ -197,6 +199,12 @@ export function planProcess(
   };
 }
 
+/**
+ * Init itself opens some descriptors until the program runs, above those that the container gets: a limit below this is
+ * set in two steps, and lowering one needs no right.
+ */
+const leastDescriptors = ({ preserveFds }: Pick<PlanRequest, 'preserveFds'>): number => 3 + preserveFds + 64;
+
 /** A filter that is loaded last must not have to allow what exec itself does before execve(2). */
 const prepared = (last: readonly InitStep[], needsHome: boolean, uid: number): readonly InitStep[] =>
   last.length === 0
@@ -221,17 +229,14 @@ export const openConsole = ({ consoleSize, user }: Process): InitStep => ({
   why: 'the master goes to the caller, the peer becomes standard input, output and error',
 });
 
-/** Init itself opens some descriptors until the program runs; a limit below this is set in two steps. */
-const DESCRIPTORS_OF_INIT = 64;
-
-const isLow = (limit: POSIXRlimit) => limit.type === 'RLIMIT_NOFILE' && limit.soft < DESCRIPTORS_OF_INIT;
+const isLow = (limit: POSIXRlimit, least: number) => limit.type === 'RLIMIT_NOFILE' && limit.soft < least;
 
 /** @param least For RLIMIT_NOFILE. */
 const rlimitSteps = (process: Process, least: number): SetRlimit[] =>
   (process.rlimits ?? []).map((limit, index) => rlimitStep(limit, index, limit.type === 'RLIMIT_NOFILE' ? least : 0));
 
-const lastLimits = (process: Process): SetRlimit[] =>
-  (process.rlimits ?? []).flatMap((limit, index) => (isLow(limit) ? [rlimitStep(limit, index, 0)] : []));
+const lastLimits = (process: Process, least: number): SetRlimit[] =>
+  (process.rlimits ?? []).flatMap((limit, index) => (isLow(limit, least) ? [rlimitStep(limit, index, 0)] : []));
 
 const rlimitStep = (limit: POSIXRlimit, index: number, least: number): SetRlimit => ({
   op: 'setRlimit',

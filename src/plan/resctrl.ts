@@ -25,9 +25,7 @@ export function resctrlGroup(rdt: LinuxIntelRdt, id: string): string {
 }
 
 /** @throws {ConfigError} without resctrl, for a class that is not there, and for one that is another than it should be. */
-export function planResctrl(spec: Spec, id: string, resctrl: ResctrlFacts | undefined): ResctrlPlan {
-  const rdt = spec.linux.intelRdt;
-  if (rdt === undefined) return none;
+export function planResctrl(rdt: LinuxIntelRdt, id: string, resctrl: ResctrlFacts | undefined): ResctrlPlan {
   const { closID, enableMonitoring } = rdt;
   const lines = linesOf(rdt);
   if (closID === undefined && lines.length === 0 && enableMonitoring !== true) return none;

@@ -14,7 +14,7 @@ import { isObject, walk } from './walk.ts';
  */
 export function checkSpec(config: unknown): { spec: Spec; problems: readonly Problem[] } {
   const report = new Report();
-  if (isObject(config) && isObject(config['linux'])) dropEmptySeccomp(config['linux']);
+  if (isObject(config) && isObject(config['linux']) && 'seccomp' in config['linux']) dropEmptySeccomp(config['linux']);
   walk(configSchema, config, report);
   if (isObject(config)) {
     config['linux'] ??= {};

@@ -22,7 +22,7 @@ import { walk } from './walk.ts';
  */
 export function parseSpec(text: string, file: string): Spec {
   const { spec, problems } = checkSpec(parseJson(text, file));
-  const all = problems.length > 0 ? problems : restoreExactValues(spec, text);
+  const all = problems.length > 0 || spec.linux.seccomp === undefined ? problems : restoreExactValues(spec, text);
   if (all.length > 0) throw new ConfigError(file, all);
   return spec;
 }

@@ -12,7 +12,7 @@ import type { LinuxDevice, LinuxNamespaceType, Spec } from './types.ts';
 
 interface Rule {
   readonly reads: readonly string[];
-  readonly check: (spec: Spec, report: Report) => void;
+  readonly check: (spec: Spec, report: Report) => unknown;
 }
 
 const rules: readonly Rule[] = [
@@ -29,11 +29,23 @@ const rules: readonly Rule[] = [
     reads: ['/linux/namespaces', '/linux/uidMappings', '/linux/gidMappings', '/process/user'],
     check: checkMappedUser,
   },
-  { reads: ['/linux/namespaces', '/linux/sysctl'], check: checkSysctl },
+  {
+    reads: ['/linux/namespaces', '/linux/sysctl'],
+    check: (spec, report) => spec.linux.sysctl === undefined || checkSysctl(spec, report),
+  },
   { reads: ['/linux/namespaces', '/linux/netDevices'], check: checkNetDevices },
-  { reads: ['/process/scheduler'], check: checkScheduler },
-  { reads: ['/linux/memoryPolicy'], check: checkMemoryPolicy },
-  { reads: ['/linux/seccomp'], check: checkSeccomp },
+  {
+    reads: ['/process/scheduler'],
+    check: (spec, report) => spec.process?.scheduler === undefined || checkScheduler(spec, report),
+  },
+  {
+    reads: ['/linux/memoryPolicy'],
+    check: (spec, report) => spec.linux.memoryPolicy === undefined || checkMemoryPolicy(spec, report),
+  },
+  {
+    reads: ['/linux/seccomp'],
+    check: (spec, report) => spec.linux.seccomp === undefined || checkSeccomp(spec, report),
+  },
 ];
 
 export function checkRules(spec: Spec, report: Report): void {

@@ -1,6 +1,6 @@
 // What tsrun knows of a container between two commands, and what it makes of it.
 
-import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, readAnyText, sys, unlessMissing } from '../linux/sys.ts';
 import type { Hooks, LinuxResources } from '../spec/types.ts';
 
 const ESRCH = 3;
@@ -76,26 +76,41 @@ export function statusOf(record: ContainerRecord): Status {
   return record.stage !== 'creating' && isPaused(record.cgroup) ? 'paused' : record.stage;
 }
 
-/** True while the very process runs; a zombie has ended. */
+/** True while the very process runs. */
 export function isAlive(pid: number, startTime: string): boolean {
   const stat = readStat(pid);
-  return stat !== undefined && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X';
+  return stat !== undefined && stat.startTime === startTime && !hasEnded(stat);
 }
 
-/** State and start time of a process; undefined where there is none. proc_pid_stat(5) */
-export function readStat(pid: number): { state: string; startTime: string } | undefined {
+/** What proc_pid_stat(5) tells of a process. */
+export interface ProcessStat {
+  readonly state: string;
+  readonly threads: number;
+  readonly startTime: string;
+}
+
+/** A zombie has ended, unless it is only the first thread that did: it stays one until the others have ended too. */
+export const hasEnded = ({ state, threads }: ProcessStat): boolean => state === 'X' || (state === 'Z' && threads <= 1);
+
+/** Undefined where there is no such process. */
+export function readStat(pid: number): ProcessStat | undefined {
   let text: string | undefined;
   try {
-    text = unlessMissing(() => sys.readFile(`/proc/${pid}/stat`, 65536));
+    text = unlessMissing(() => readAnyText(`/proc/${pid}/stat`, 65536));
   } catch (error) {
     // ESRCH comes of a process that ends between open(2) and read(2). Anything else says nothing about the process.
     if (!isSysError(error) || error.errno !== ESRCH) throw error;
     return undefined;
   }
   if (text === undefined) return undefined;
-  // The name, in parentheses, may itself hold any character.
+  return parseStat(text);
+}
+
+/** @param text The one line of /proc/PID/stat. */
+export function parseStat(text: string): ProcessStat {
+  // The name, in parentheses, may itself hold any byte. The state behind it is field 3.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
+  return { state: fields[0] ?? '', threads: Number(fields[17] ?? 0), startTime: fields[19] ?? '' };
 }
 
 function isPaused(cgroup: CgroupRecord | undefined): boolean {

@@ -1,14 +1,16 @@
 // Signals to the processes of a container. Each goes through a pidfd whose process was looked at first: a pid alone may
 // be somebody else's by now.
 
-import { notRunning, sysError, TsrunError } from '../errors.ts';
+import { notRunning, stepError, sysError, TsrunError } from '../errors.ts';
 import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import type { HostStep } from '../plan/steps.gen.ts';
 import { removeCgroup } from '../plan/undo.ts';
 import { type ContainerRecord, isAlive } from './container.ts';
 import { POLLIN } from '../linux/flags.ts';
 import { runHostSteps } from '../execute/execute.ts';
 
 const SIGKILL = 9;
+const ESRCH = 3;
 const KILL_WAIT_MS = 10_000;
 
 /** The pids in a cgroup; none where it is gone. */
@@ -20,26 +22,32 @@ export function processesOf(cgroup: string): number[] {
     .map(Number);
 }
 
-/**
- * @param record Given for the container's first process, whose start time is checked.
- * @throws {TsrunError} `container not running` if that one is gone.
- */
-export function signalProcess(pid: number, signal: number, record: ContainerRecord | undefined): void {
-  const pidfd = open(pid, record);
-  if (pidfd === undefined) {
-    if (record !== undefined) throw notRunning(record.id);
-    return;
-  }
+/** @throws {TsrunError} `container not running` if the container's first process is gone. */
+export function signalProcess(record: ContainerRecord, signal: number): void {
+  const pidfd = openProcess(record);
+  if (pidfd === undefined) throw notRunning(record.id);
   try {
     sys.pidfdSignal(pidfd, signal);
   } catch (error) {
     if (!isSysError(error)) throw error;
-    throw error.errno === 3 && record !== undefined
-      ? notRunning(record.id)
-      : sysError(`signal ${signal} to process ${pid}`, error);
+    throw error.errno === ESRCH ? notRunning(record.id) : sysError(`signal ${signal} to process ${record.pid}`, error);
   } finally {
     sys.close(pidfd);
   }
+}
+
+/**
+ * Signals every process of a cgroup and of those below it; SIGKILL waits until none is left.
+ * @throws {TsrunError} if processes are still there 10 s after SIGKILL.
+ */
+export function signalCgroup(path: string, signal: number): void {
+  const from = '/linux/cgroupsPath';
+  const step: HostStep =
+    signal === SIGKILL
+      ? { op: 'killCgroup', path, from, why: 'kill --all' }
+      : { op: 'signalCgroup', path, signal, from, why: 'kill --all' };
+  const failed = runHostSteps([step]);
+  if (failed !== undefined) throw stepError(step, failed);
 }
 
 /** SIGKILL to the first process and to all of its cgroup, and the wait for the end. */
@@ -48,14 +56,12 @@ export function killAndWait(record: ContainerRecord): void {
   if (pidfd !== undefined) {
     try {
       sys.pidfdSignal(pidfd, SIGKILL);
-      const [ended] = sys.poll(new Uint32Array([pidfd, POLLIN]), KILL_WAIT_MS);
-      if (ended === undefined)
+      if (!hasEndedWithin(pidfd, KILL_WAIT_MS))
         throw new TsrunError(
           `container ${JSON.stringify(record.id)}: process ${record.pid} is still there ${KILL_WAIT_MS / 1000} s after SIGKILL`,
         );
     } catch (error) {
-      // ESRCH: it ended by itself.
-      if (!isSysError(error)) throw error;
+      if (!isSysError(error) || error.errno !== ESRCH) throw error;
     } finally {
       sys.close(pidfd);
     }
@@ -63,11 +69,24 @@ export function killAndWait(record: ContainerRecord): void {
   if (record.cgroup !== undefined) runHostSteps(removeCgroup(record.cgroup.path, []));
 }
 
-/** A pidfd of the container's first process; undefined if it has ended. */
-export const openProcess = (record: ContainerRecord): number | undefined =>
-  record.pid === 0 ? undefined : open(record.pid, record);
+/** A signal that comes meanwhile ends a poll(2) early, and not the wait. */
+function hasEndedWithin(pidfd: number, milliseconds: number): boolean {
+  const deadline = uptime() + milliseconds;
+  for (let left = milliseconds; left > 0; left = deadline - uptime()) {
+    if (sys.poll(new Uint32Array([pidfd, POLLIN]), left).length > 0) return true;
+  }
+  return false;
+}
 
-function open(pid: number, record: ContainerRecord | undefined): number | undefined {
+/** Milliseconds since boot. */
+function uptime(): number {
+  const [, , seconds = 0, nanoseconds = 0] = sys.clock();
+  return seconds * 1000 + Math.ceil(nanoseconds / 1e6);
+}
+
+/** A pidfd of the container's first process; undefined if it has ended. */
+export function openProcess({ pid, startTime }: ContainerRecord): number | undefined {
+  if (pid === 0) return undefined;
   let pidfd: number;
   try {
     pidfd = sys.pidfdOpen(pid);
@@ -75,7 +94,7 @@ function open(pid: number, record: ContainerRecord | undefined): number | undefi
     if (isSysError(error)) return undefined;
     throw error;
   }
-  if (record === undefined || isAlive(pid, record.startTime)) return pidfd;
+  if (isAlive(pid, startTime)) return pidfd;
   sys.close(pidfd);
   return undefined;
 }

@@ -2,20 +2,31 @@
 // A directory is made with mkdir(2), which only one can win, and locked with flock(2), which a crash releases.
 
 import { badId, idInUse, noSuchContainer, sysError, TsrunError } from '../errors.ts';
-import { LOCK_EX, O_RDONLY } from '../linux/flags.ts';
+import { LOCK_EX, LOCK_NB, LOCK_UN, O_RDONLY } from '../linux/flags.ts';
 import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import type { ContainerRecord } from './container.ts';
 
 const EEXIST = 17;
 const ENOENT = 2;
+const EAGAIN = 11;
 
-/** A held lock; given back by closing its descriptor. */
+/**
+ * The right to change one container. It is bound to the container's directory, not to its id: once that is removed, the
+ * id may be a new container's.
+ */
 export interface Lock {
-  readonly fd: number;
+  readonly id: string;
+  /** -1 once it is let go. */
+  fd: number;
 }
+
+/** How long another command may take to let go of a container whose processes were killed. */
+const LOCK_WAIT_MS = 10_000;
+const LOCK_STEP_MS = 5;
 
 export class Store {
   readonly root: string;
+  private readonly held: Map<string, Lock> = new Map();
 
   /** @param root Absolute path; made when the first container is. */
   constructor(root: string) {
@@ -48,20 +59,23 @@ export class Store {
   claim(id: string): Lock {
     checkId(id);
     const dir = this.dirOf(id);
-    for (let tries = 0; ; tries++) {
+    for (let madeRoot = false; ; ) {
       try {
         sys.makeDir(dir, 0o700);
-        return this.lockNew(id);
+        const lock = this.lockNew(id);
+        // A delete --force may have taken it for a leftover, in the moment before it was locked.
+        if (lock !== undefined) return lock;
       } catch (error) {
         if (!isSysError(error)) throw error;
         if (error.errno === EEXIST) throw idInUse(id);
-        if (error.errno !== ENOENT || tries > 0) throw sysError('state directory', error);
+        if (error.errno !== ENOENT || madeRoot) throw sysError('state directory', error);
         makePath(this.root);
+        madeRoot = true;
       }
     }
   }
 
-  private lockNew(id: string): Lock {
+  private lockNew(id: string): Lock | undefined {
     try {
       return this.lock(id);
     } catch (error) {
@@ -71,15 +85,55 @@ export class Store {
     }
   }
 
-  /** Waits until nobody else changes the container. */
-  lock(id: string): Lock {
-    const fd = sys.open(this.dirOf(id), O_RDONLY, 0);
-    sys.lock(fd, LOCK_EX);
-    return { fd };
+  /** Waits until nobody else changes the container; undefined if there is none, or it was deleted meanwhile. */
+  lock(id: string): Lock | undefined {
+    const lock = this.open(id);
+    return lock !== undefined && this.retake(lock) ? lock : undefined;
   }
 
+  /**
+   * Like lock, but where another command is at it, calls `hasten`, and then waits no longer than 10 s.
+   * @throws {TsrunError} if the other is still at it.
+   */
+  lockHastily(id: string, hasten: () => void): Lock | undefined {
+    const lock = this.open(id);
+    if (lock === undefined) return undefined;
+    for (let waited = 0; !tryLock(lock.fd); waited += LOCK_STEP_MS) {
+      if (waited >= LOCK_WAIT_MS) {
+        sys.close(lock.fd);
+        throw new TsrunError(`container ${JSON.stringify(id)}: another command is still changing it`);
+      }
+      if (waited % 1000 === 0) hasten();
+      sys.poll(new Uint32Array(0), LOCK_STEP_MS);
+    }
+    return this.retake(lock) ? lock : undefined;
+  }
+
+  /** Lets others at the container for a while: see retake. */
+  yield(lock: Lock): void {
+    if (this.held.delete(lock.id)) sys.lock(lock.fd, LOCK_UN);
+  }
+
+  /** Waits for the lock that was yielded; false, and the lock is gone, if the container was deleted meanwhile. */
+  retake(lock: Lock): boolean {
+    sys.lock(lock.fd, LOCK_EX);
+    this.held.set(lock.id, lock);
+    if (sys.isAt(lock.fd, this.dirOf(lock.id)) === 1) return true;
+    this.unlock(lock);
+    return false;
+  }
+
+  /** Lets go for good; nothing where that was done already. */
   unlock(lock: Lock): void {
-    sys.close(lock.fd);
+    if (this.held.get(lock.id) === lock) this.held.delete(lock.id);
+    if (lock.fd >= 0) sys.close(lock.fd);
+    lock.fd = -1;
+  }
+
+  private open(id: string): Lock | undefined {
+    checkId(id);
+    const fd = unlessMissing(() => sys.open(this.dirOf(id), O_RDONLY, 0));
+    return fd === undefined ? undefined : { id, fd };
   }
 
   save(record: ContainerRecord): void {
@@ -133,8 +187,13 @@ export class Store {
     return (unlessMissing(() => sys.readDir(this.root)) ?? []).filter(isId).sort();
   }
 
-  /** Removes the container's directory; without `state.json` nothing in it means anything, so that goes first. */
+  /**
+   * Removes the directory of a container whose lock is held, and lets go of the lock. Nothing where it is not held: the
+   * directory is somebody else's then. Without `state.json` nothing in it means anything, so that goes first.
+   */
   remove(id: string): void {
+    const lock = this.held.get(id);
+    if (lock === undefined) return;
     const dir = this.dirOf(id);
     const names = unlessMissing(() => sys.readDir(dir)) ?? [];
     names.sort((a, b) => Number(b === 'state.json') - Number(a === 'state.json'));
@@ -144,6 +203,17 @@ export class Store {
       else removeNotify(path);
     }
     unlessMissing(() => sys.removeDir(dir));
+    this.unlock(lock);
+  }
+}
+
+function tryLock(fd: number): boolean {
+  try {
+    sys.lock(fd, LOCK_EX | LOCK_NB);
+    return true;
+  } catch (error) {
+    if (isSysError(error) && error.errno === EAGAIN) return false;
+    throw error;
   }
 }
 

@@ -3,13 +3,15 @@
 
      stopwatch ROUNDS WARMUP LANE...      LANE is: -- COMMAND [ARGUMENT...] [';' COMMAND [ARGUMENT...]]...
 
-   The time of a lane is that of its commands one after the other. Two commands are built in:
+   The time of a lane is that of its commands one after the other. Three commands are built in:
      @gone PIDFILE         waits, outside the time, until the process in the file has ended and reaps it if it is ours
+     @empty DIRECTORY      removes, outside the time, the files in it
      @times N COMMAND...   starts N at once, %% in each argument replaced by their number, and waits for all
 
    Out: a line per round and lane: lane, nanoseconds, user and system microseconds, largest RSS in kB, page faults.
    A command that fails ends it all: its stderr stands in the file stopwatch.err of the working directory. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -91,6 +93,19 @@ static void wait_until_gone(const char *pid_file) {
   waitpid(pid, NULL, WNOHANG);
 }
 
+/* A directory that is not there yet is empty. */
+static void empty(const char *path) {
+  DIR *directory = opendir(path);
+  if (directory == NULL) {
+    if (errno != ENOENT) die("cannot read", path);
+    return;
+  }
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+    if (entry->d_name[0] != '.' && unlinkat(dirfd(directory), entry->d_name, 0) < 0)
+      die("cannot remove", entry->d_name);
+  closedir(directory);
+}
+
 /* The arguments with the number in place of %%. */
 static char **numbered(char **command, int number) {
   char **copy = calloc(MOST_ARGUMENTS, sizeof *copy);
@@ -129,6 +144,8 @@ static void run_lane(char **lane, struct cost *cost) {
     if (length == 0) continue;
     if (strcmp(command[0], "@gone") == 0) {
       wait_until_gone(command[1]);
+    } else if (strcmp(command[0], "@empty") == 0) {
+      empty(command[1]);
     } else if (strcmp(command[0], "@times") == 0) {
       run_many(command + 1, cost);
     } else {

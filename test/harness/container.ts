@@ -107,7 +107,9 @@ export class Container {
     const [out, err] = [this.path(`${verb}.out`), this.path(`${verb}.err`)];
     const stdio: (number | 'ignore')[] = [out, err].map((path) => openSync(path, 'w'));
     stdio.unshift(options.input === undefined ? this.noInput() : openSync(options.input, 'r'));
-    if (verb === 'run' || verb === 'create') stdio[1] = openSync(this.path('out'), 'w');
+    // Behind a global flag stands the verb.
+    const makes = ['run', 'create'].includes(verb.startsWith('-') ? (rest[0] ?? '') : verb);
+    if (makes) stdio[1] = openSync(this.path('out'), 'w');
     try {
       const { status, signal, error } = spawnSync(command, args, {
         stdio,
@@ -120,7 +122,7 @@ export class Container {
       if (signal) throw new Error(`${command} ${args.join(' ')} was ended by ${signal}\n${readFileSync(err, 'utf8')}`);
       return {
         code: status ?? -1,
-        out: verb === 'run' || verb === 'create' ? this.output() : readFileSync(out, 'utf8'),
+        out: makes ? this.output() : readFileSync(out, 'utf8'),
         err: readFileSync(err, 'utf8'),
       };
     } finally {

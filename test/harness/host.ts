@@ -24,6 +24,10 @@ export type Requirement =
   | `module:${string}`
   | `kernel:${number}.${number}`;
 
+/** What no choice of packages decides: a processor, a kernel, and of two security modules one. */
+export const differsByHost = (requirement: Requirement): boolean =>
+  /^(no )?(AppArmor|SELinux|resctrl)$|^kernel:/.test(requirement);
+
 const CGROUP2_MAGIC = 0x63677270;
 const capabilityNumber = { CAP_SYS_RESOURCE: 24, CAP_BPF: 39 };
 

@@ -14,6 +14,7 @@ import {
   controllers,
   expect,
   namespaces,
+  nullDisk,
   processesOf,
   quietly,
   test,
@@ -212,16 +213,12 @@ test('linux.resources.memory.kernel, linux.resources.memory.kernelTCP: have no e
   expect(result.out).toBe('');
 });
 
-// Any disk will do: nothing is read from it.
-const disk = () => {
-  const name = readdirSync('/sys/block')[0] ?? '';
-  const [major, minor] = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim().split(':').map(Number);
-  return { major, minor };
-};
+const onDisk = { needs: ['controller:io' as const, 'module:null_blk' as const] };
 
 // Proves: linux.resources.blockIO.throttleReadBpsDevice[].*, linux.resources.blockIO.throttleWriteBpsDevice[].*, linux.resources.blockIO.throttleReadIOPSDevice[].*, linux.resources.blockIO.throttleWriteIOPSDevice[].*
-test('the four throttles of a device arrive in io.max', { needs: ['controller:io'] }, (t) => {
-  const at = (rate: number) => [{ ...disk(), rate }];
+test('the four throttles of a device arrive in io.max', onDisk, (t) => {
+  const { major, minor } = nullDisk();
+  const at = (rate: number) => [{ major, minor, rate }];
   const box = limited(t, {
     blockIO: {
       throttleReadBpsDevice: at(1048576),
@@ -230,14 +227,13 @@ test('the four throttles of a device arrive in io.max', { needs: ['controller:io
       throttleWriteIOPSDevice: at(400),
     },
   }).created('sleep', '100');
-  const { major, minor } = disk();
   const found = readFileSync(join(cgroupOf(box), 'io.max'), 'utf8').trim();
   expect(found).toBe(`${major}:${minor} rbps=1048576 wbps=2097152 riops=300 wiops=400`);
 });
 
 // Proves: linux.resources.blockIO.weightDevice[].major, linux.resources.blockIO.weightDevice[].minor, linux.resources.blockIO.weightDevice[].weight
-test('the weight of a device arrives in the file of the scheduler that is there', { needs: ['controller:io'] }, (t) => {
-  const { major, minor } = disk();
+test('the weight of a device arrives in the file of the scheduler that is there', onDisk, (t) => {
+  const { major, minor } = nullDisk();
   const box = limited(t, { blockIO: { weightDevice: [{ major, minor, weight: 500 }] } }).created('sleep', '100');
   const files = ['io.bfq.weight', 'io.weight'].map((file) => join(cgroupOf(box), file)).filter(existsSync);
   expect(readFileSync(files[0] ?? '', 'utf8')).toMatch(new RegExp(`^${major}:${minor} (500|4950)$`, 'm'));

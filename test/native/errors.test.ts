@@ -1,4 +1,5 @@
 // What the caller is told when it does not work: exit code 1, one message, where engines look for it, and nothing left.
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -235,4 +236,15 @@ test('a failure after the claim of the id frees the id', (t) => {
   expect(box.create('/no/such/program').code === 1 || box.delete('--force').code === 0).toBe(true);
   expect(existsSync(join(stateRoot, box.id))).toBe(false);
   expect(box.run('true').code).toBe(0);
+});
+
+test('a failure is in the log even if nobody takes what is written to standard error', {
+  only: ['tsrun'],
+}, (t) => {
+  const box = container(t);
+  const through = ['sh', '-c', 'exec "$@" 2>/dev/full', 'sh'];
+  const [command, ...args] = box.argv('--log', box.path('log'), 'state', box.id);
+  const result = spawnSync('sh', [...through.slice(1), command, ...args], { env: box.env() });
+  expect(result.status).toBe(1);
+  expect(readFileSync(box.path('log'), 'utf8')).toContain('container does not exist');
 });

@@ -8,9 +8,14 @@ import { type Container, container, expect, runtime, stateRoot, test } from '../
 // A peer has no promise to keep here; it shows that the tests can fail.
 const promised = { only: ['tsrun' as const], timeout: 60_000 };
 
-async function killedAfter(box: Container, verb: 'create' | 'run', milliseconds: number): Promise<void> {
+async function killedAfter(
+  box: Container,
+  verb: 'create' | 'run',
+  milliseconds: number,
+  manager = 'cgroupfs',
+): Promise<void> {
   box.prepare(['sleep', '1000']);
-  const [command, ...args] = box.argv(verb, '--bundle', box.bundle, box.id);
+  const [command, ...args] = box.argv(`--cgroup-manager=${manager}`, verb, '--bundle', box.bundle, box.id);
   const out = openSync(box.path('out'), 'w');
   const child = spawn(command, args, { stdio: ['ignore', out, out], env: box.env() });
   closeSync(out);
@@ -40,6 +45,21 @@ for (const verb of ['create', 'run'] as const) {
       },
     );
   }
+}
+
+for (const verb of ['create', 'run'] as const) {
+  // No cgroup names the processes here: init must end by itself, or the record must name it.
+  test(
+    `without cgroups, ${verb} killed at any moment leaves nothing that delete --force cannot remove`,
+    promised,
+    async (t) => {
+      for (let step = 0; step < 40; step += 1) {
+        const box = container(t);
+        await killedAfter(box, verb, (step / 4) * slowness, 'disabled');
+        expect(box.leaksAfterForce(), `killed after ${step / 4} ms`).toEqual([]);
+      }
+    },
+  );
 }
 
 test('a create that was killed can be repeated with the same id after delete --force', promised, async (t) => {

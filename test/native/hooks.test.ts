@@ -149,14 +149,68 @@ test('a hook has exactly the args and the env of the config', (t) => {
   expect(env.sort()).toEqual(['A=1', 'B=b b']);
 });
 
-test("a hook without env has none of the caller's", {
-  except: { runc: 'runc 1.1 hands its own on', crun: 'so does crun 1.8' },
+for (const name of ['prestart', 'createRuntime', 'poststart', 'poststop'] as const) {
+  test(`${name} without env has the environment of the runtime, and with an empty one none`, {
+    except:
+      name === 'poststart' ? {} : { crun: 'crun 1.8 hands its own on for an empty list too', runc: 'so does runc 1.1' },
+  }, async (t) => {
+    const box = container(t);
+    hook(box, name, 'echo "$TSRUN_TEST" >> $log');
+    hook(box, name, 'echo "none$TSRUN_TEST" >> $log', { env: [] });
+    box.created('sleep', '100');
+    box.start();
+    box.delete('--force');
+    await until('both hooks ran', () => log(box).length === 2);
+    expect(log(box)).toEqual([box.id, 'none']);
+  });
+}
+
+test('createContainer without env has the environment of the runtime', {
+  except: { runc: "runc 1.1 gives it the container's" },
 }, (t) => {
   const box = container(t);
-  hook(box, 'createRuntime', 'env | grep -c TSRUN_TEST >> $log; true');
+  hook(box, 'createContainer', 'echo "$TSRUN_TEST" >> $log');
   box.run('true');
-  expect(log(box)).toEqual(['0']);
+  expect(log(box)).toEqual([box.id]);
 });
+
+test('startContainer without env has the environment of the program', (t) => {
+  const box = container(t, { process: { env: ['PATH=/bin', 'ONE=two words'] } });
+  addHook(box, 'startContainer', { path: '/bin/sh', args: ['sh', '-c', 'echo "$ONE$TSRUN_TEST" > /seen'] });
+  box.run('true');
+  expect(readFileSync(join(box.rootfs, 'seen'), 'utf8')).toBe('two words\n');
+});
+
+for (const name of ['prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop'] as const) {
+  test(`${name} has the umask of the caller`, async (t) => {
+    const box = container(t);
+    hook(box, name, 'umask >> $log');
+    box.prepare(['sleep', '100']);
+    const through = ['sh', '-c', 'umask 027; exec "$@"', 'sh'];
+    expect(box.call('create', ['--bundle', box.bundle, box.id], { through }).code).toBe(0);
+    expect(box.call('start', [box.id], { through }).code).toBe(0);
+    expect(box.call('delete', ['--force', box.id], { through }).code).toBe(0);
+    await until('the hook ran', () => log(box).length > 0);
+    expect(log(box)).toEqual(['0027']);
+  });
+
+  test(`${name} starts in the bundle`, {
+    except:
+      name === 'createContainer'
+        ? { runc: 'runc starts it in the root filesystem' }
+        : name === 'poststop'
+          ? { runc: "runc 1.1 starts it in delete's own directory" }
+          : {},
+  }, async (t) => {
+    const box = container(t);
+    hook(box, name, 'pwd >> $log');
+    box.created('sleep', '100');
+    box.start();
+    box.delete('--force');
+    await until('the hook ran', () => log(box).length > 0);
+    expect(log(box)).toEqual([box.bundle]);
+  });
+}
 
 test('a program that is not a script gets args[0] as it is', (t) => {
   const box = container(t);

@@ -1,5 +1,7 @@
 // The lifecycle as engines drive it: create, start, kill, delete, and what `state` and `list` say in between.
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { container, expect, stateRoot, test, until } from '../harness/index.ts';
 
@@ -230,6 +232,36 @@ test('the pid file holds the pid and no newline, and nothing else is beside it',
   expect(box.call('create', ['--bundle', box.bundle, '--pid-file', box.path('pids/pid'), box.id]).code).toBe(0);
   expect(readFileSync(box.path('pids/pid'), 'utf8')).toBe(String(box.state().pid));
   expect(readdirSync(box.path('pids'))).toEqual(['pid']);
+});
+
+test('the pid file is not written through a file that somebody put in its way', { only: ['tsrun'] }, (t) => {
+  const box = container(t);
+  box.prepare(['sleep', '100']);
+  const victim = box.path('victim');
+  writeFileSync(victim, 'mine');
+  mkdirSync(box.path('pids'));
+  const through = ['sh', '-c', `ln ${victim} ${box.path('pids')}/.pid.$$; exec "$@"`, 'sh'];
+  const flags = ['--bundle', box.bundle, '--pid-file', box.path('pids/pid'), box.id];
+  expect(box.call('create', flags, { through }).code).toBe(0);
+  expect(readFileSync(victim, 'utf8')).toBe('mine');
+  expect(readFileSync(box.path('pids/pid'), 'utf8')).toBe(String(box.state().pid));
+});
+
+test('starting a container whose init ends at that moment says that it has stopped', { only: ['tsrun'] }, async (t) => {
+  const box = container(t).created('sleep', '100');
+  const gate = join(stateRoot, box.id, 'start.sock');
+  rmSync(gate);
+  // Whoever listens hangs up at once, as the kernel does for a process that dies.
+  const server = createServer((socket) => socket.destroy());
+  t.onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(gate, resolve));
+  const [command, ...args] = box.argv('start', box.id);
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: box.env() });
+  let said = '';
+  child.stderr.on('data', (data) => (said += data));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  expect(said).toContain('cannot start a container that has stopped');
+  expect(code).toBe(1);
 });
 
 test('a relative pid file is relative to where the caller stands, not to the bundle', {

@@ -193,6 +193,15 @@ test('--preserve-fds hands on exactly that many', (t) => {
   expect(result).toMatchObject({ code: 0, out: '0 1 2 3 4 \n' });
 });
 
+test('--preserve-fds with more descriptors than the limit of the program still starts', (t) => {
+  const box = container(t);
+  box.config.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 100, hard: 100 }];
+  box.prepare(['true']);
+  const through = ['bash', '-c', 'for i in {3..202}; do eval "exec $i</dev/null"; done; exec "$@"', 'bash'];
+  expect(box.call('create', ['--bundle', box.bundle, '--preserve-fds', '200', box.id], { through }).code).toBe(0);
+  expect(box.call('start', [box.id], { timeout: 5000 })).toMatchObject({ code: 0 });
+});
+
 test('ignored and blocked signals of the caller do not reach the program', {
   except: { runc: 'Go restores what it found' },
 }, (t) => {

@@ -130,9 +130,13 @@ test('linux.memoryPolicy.mode, linux.memoryPolicy.nodes, linux.memoryPolicy.flag
   expect(at({ mode: 'MPOL_INTERLEAVE', nodes: '0', flags: ['MPOL_F_RELATIVE_NODES'] })).toBe('4003 1');
   expect(at({ mode: 'MPOL_PREFERRED', nodes: '0' })).toBe('1 1');
   expect(at({ mode: 'MPOL_PREFERRED_MANY', nodes: '0' })).toBe('5 1');
-  expect(at({ mode: 'MPOL_WEIGHTED_INTERLEAVE', nodes: '0' })).toBe('6 1');
   expect(at({ mode: 'MPOL_LOCAL' })).toBe('4 0');
   expect(at({ mode: 'MPOL_DEFAULT' })).toBe('0 0');
+});
+
+test('linux.memoryPolicy.mode: weighted interleaving', { except: old, needs: ['kernel:6.9'] }, (t) => {
+  const memoryPolicy = { mode: 'MPOL_WEIGHTED_INTERLEAVE', nodes: '0' };
+  expect(scheduling(t, { linux: { memoryPolicy } })['mempolicy']).toBe('6 1');
 });
 
 test('linux.memoryPolicy.nodes: a node that is not there is a clear error', { only: ['tsrun'] }, (t) => {

@@ -1,6 +1,7 @@
 // process.terminal where the master goes to a socket, and terminals whose other side behaves badly.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Container, container, expect, mountAt, test, until } from '../harness/index.ts';
 
 // Node cannot receive descriptors. This listens, takes one with its text, says what it got, and copies what comes out.
@@ -79,6 +80,16 @@ test('exec --detach --tty without --console-socket is refused', {
   expect(result.err).toMatch(/console/);
 });
 
+test('--console-socket may be a symbolic link', { except: { crun: 'crun 1.8 does not follow it' } }, async (t) => {
+  const box = container(t, { process: { terminal: true } });
+  const output = await consoleSocket(t, box);
+  symlinkSync('console.sock', box.path('link.sock'));
+  box.prepare(['true']);
+  const flags = ['--bundle', box.bundle, '--console-socket', box.path('link.sock'), box.id];
+  expect(box.call('create', flags)).toMatchObject({ code: 0 });
+  await until('the terminal has come', () => output().startsWith('1 True'));
+});
+
 test('a created container with a terminal holds no descriptor of the host', { only: ['tsrun'] }, async (t) => {
   const box = container(t, { process: { terminal: true } });
   await consoleSocket(t, box);
@@ -111,6 +122,40 @@ test('a slow reader of a terminal loses nothing', { only: ['tsrun'] }, (t) => {
     env: box.env(),
   });
   expect(result.stdout.trim()).toBe('20000');
+});
+
+test("SIGPIPE of the reader that left is not the program's", { only: ['tsrun'] }, (t) => {
+  const box = container(t, { process: { terminal: true } });
+  box.prepare([
+    'sh',
+    '-c',
+    'trap "exit 99" PIPE; i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; exit 6',
+  ]);
+  const [command, ...args] = box.argv('run', '--bundle', box.bundle, box.id);
+  const words = [command, ...args].map((word) => `'${word}'`).join(' ');
+  const script = `${words} </dev/null | head -n 1; echo \${PIPESTATUS[0]}`;
+  const result = spawnSync('bash', ['-c', script], { encoding: 'utf8', env: box.env() });
+  expect(result.stdout.replaceAll('\r', '')).toBe('line 0\n6\n');
+});
+
+test('a reader of a terminal that takes nothing keeps no signal from the program', { only: ['tsrun'] }, async (t) => {
+  const box = container(t, { process: { terminal: true } });
+  box.prepare([
+    'sh',
+    '-c',
+    'trap "touch /caught; exit 7" TERM; x=xxxxxxxx; x=$x$x$x$x$x$x$x$x; x=$x$x$x$x$x$x$x$x; (while :; do echo $x$x$x$x; touch /wrote; done) & wait',
+  ]);
+  const [command, ...args] = box.argv('run', '--bundle', box.bundle, box.id);
+  // The shell itself does not write, so that its trap can run; Node does not read a pipe to which nobody listens.
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'], env: box.env() });
+  t.onTestFinished(() => void child.kill('SIGKILL'));
+  const written = () => statSync(join(box.rootfs, 'wrote'), { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+  await until('nothing is written any more', () => Date.now() - written() > 300);
+  child.kill('SIGTERM');
+  await until('the program has caught it', () => existsSync(join(box.rootfs, 'caught')));
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  child.stdout.resume();
+  expect(await ended).toBe(7);
 });
 
 test('closed standard descriptors are /dev/null inside, and nothing of the host', { only: ['tsrun'] }, (t) => {

@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -371,6 +372,27 @@ static int show_namespace_root(char **args) {
   return 0;
 }
 
+/* A name that is no text: proc_pid_stat(5) shows it as it is. */
+static int sleep_unreadable(char **args) {
+  (void)args;
+  prctl(PR_SET_NAME, "\xff) Z \xfe");
+  return sleep_forever(args);
+}
+
+static void *sleep_in_thread(void *args) {
+  sleep_forever(args);
+  return NULL;
+}
+
+/* Only the first thread ends: the process lives on and looks like a zombie. */
+static int sleep_without_leader(char **args) {
+  pthread_t thread;
+
+  if (pthread_create(&thread, NULL, sleep_in_thread, args) != 0) return 1;
+  syscall(SYS_exit, 0);
+  return 1;
+}
+
 /* One system call by number, with numbers as arguments: what a filter makes of it, and nothing that libc adds. */
 static int make_call(char **args) {
   long numbers[7] = {0};
@@ -506,6 +528,8 @@ static const struct {
     {"catch", 1, catch_signals},
     {"raise", 1, raise_signal},
     {"sleep", 0, sleep_forever},
+    {"sleep-unreadable", 0, sleep_unreadable},
+    {"sleep-leaderless", 0, sleep_without_leader},
     {"fork-away", 0, fork_away},
     {"swap", 2, swap_forever},
     {"leak-fds", 3, leak_fds},

@@ -164,12 +164,14 @@ describe('the environment', () => {
 
   test('has each name once, and each name that was given', () => {
     fc.assert(
-      fc.property(sample, ({ plan, spec }) => {
+      fc.property(sample, ({ plan, spec, request }) => {
         const { env } = only(all(plan.init, 'exec'));
-        const names = env.map((entry) => entry.slice(0, entry.indexOf('=')));
-        const given = (spec.process?.env ?? []).map((entry) => entry.slice(0, entry.indexOf('=')));
-        expect(names).toEqual([...new Set([...given, ...(given.includes('HOME') ? [] : ['HOME'])])]);
-        for (const entry of env.slice(0, given.length === 0 ? 0 : -1)) expect(spec.process?.env).toContain(entry);
+        const nameOf = (entry: string) => entry.slice(0, entry.indexOf('='));
+        const wanted = [...(spec.process?.env ?? []), ...request.env];
+        const given = wanted.map(nameOf);
+        const missing = given.includes('HOME') ? [] : ['HOME'];
+        expect(env.map(nameOf).toSorted()).toEqual([...new Set([...given, ...missing])].toSorted());
+        for (const entry of env) if (given.includes(nameOf(entry))) expect(wanted).toContain(entry);
       }),
     );
   });
@@ -209,17 +211,25 @@ describe('limits', () => {
 
   test('of few descriptors are set in two steps, because init needs some until the end', () => {
     const [first, last] = steps(config(['RLIMIT_NOFILE', 4, 4096]));
-    expect(first).toMatchObject({ soft: 64, hard: 4096 });
+    expect(first).toMatchObject({ soft: 67, hard: 4096 });
     expect(last).toMatchObject({ soft: 4, hard: 4096 });
     const plan = planOf(config(['RLIMIT_NOFILE', 4, 8]));
     expect(all(plan.init, 'setRlimit').map(({ soft, hard }) => [soft, hard])).toEqual([
-      [64, 64],
+      [67, 67],
       [4, 8],
     ]);
     expect(plan.init.slice(-2).map(({ op }) => op)).toEqual(['setRlimit', 'exec']);
   });
 
-  test.each([64, 1024, 2 ** 20])('of %d descriptors are set in one step', (count) => {
+  test('leave init its descriptors above those that the container gets', () => {
+    const plan = planOf(config(['RLIMIT_NOFILE', 200, 200]), { preserveFds: 500 });
+    expect(all(plan.init, 'setRlimit').map(({ soft, hard }) => [soft, hard])).toEqual([
+      [567, 567],
+      [200, 200],
+    ]);
+  });
+
+  test.each([67, 1024, 2 ** 20])('of %d descriptors are set in one step', (count) => {
     expect(steps(config(['RLIMIT_NOFILE', count, count]))).toHaveLength(1);
   });
 
@@ -228,13 +238,13 @@ describe('limits', () => {
     expect(limit).toMatchObject({ soft: 2n ** 64n - 1n, hard: 2n ** 64n - 1n });
   });
 
-  test('are set by the host in a user namespace, where init may raise none', () => {
+  test('are set by the host in a user namespace, where init may only lower them', () => {
     const plan = planOf(inUserNamespace(config(['RLIMIT_NOFILE', 4, 8], ['RLIMIT_CORE', 0, 0])));
-    expect(all(plan.init, 'setRlimit')).toEqual([]);
     expect(all(plan.host, 'setRlimit').map(({ soft, hard }) => [soft, hard])).toEqual([
-      [4, 8],
+      [67, 67],
       [0, 0],
     ]);
+    expect(all(plan.init, 'setRlimit').map(({ soft, hard }) => [soft, hard])).toEqual([[4, 8]]);
     const order = happening(plan).map(({ op }) => op);
     expect(order.indexOf('setRlimit')).toBeGreaterThan(order.indexOf('findExecutable'));
     expect(order.indexOf('setRlimit')).toBeLessThan(order.indexOf('awaitStart'));
@@ -277,7 +287,7 @@ describe('the user', () => {
       );
     expect(ops(5, false)).toContain('ownStdio');
     expect(ops(5, true)).not.toContain('ownStdio');
-    expect(ops(0, false)).not.toContain('ownStdio');
+    expect(ops(0, false)).toContain('ownStdio');
     expect(ops(5, true)).toEqual(expect.arrayContaining(['openConsole', 'mountConsole', 'useConsole']));
   });
 });

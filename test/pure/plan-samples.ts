@@ -25,6 +25,7 @@ const richHost: HostFacts = {
   appArmor: true,
   seLinux: true,
   resctrl: { mount: '/sys/fs/resctrl', schemata: undefined },
+  environment: ['PATH=/bin'],
   kernelMounts: [],
   inChroot: false,
 };
@@ -361,6 +362,7 @@ export const sample: fc.Arbitrary<Sample> = fc
       resctrl: fc.constant({ mount: '/sys/fs/resctrl', schemata: undefined }),
       appArmor: fc.constant(true),
       seLinux: fc.constant(true),
+      environment: fc.constantFrom([], ['PATH=/bin', 'A=b c']),
       kernelMounts: fc.constantFrom([], ['/proc', '/sys', '/bundles/box/rootfs/proc']),
       inChroot: fc.boolean(),
     }),
