@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has; those in test/systemd need
-// systemd, which `scripts/vm --systemd` has.
+// systemd, which `scripts/vm --systemd` has; those in test/engines have scripts/vm to themselves.
 const containers = (name: string) => ({
   test: {
     name,
@@ -25,6 +25,7 @@ export default defineConfig({
       containers('native'),
       containers('vm'),
       containers('systemd'),
+      containers('engines'),
     ],
   },
 });

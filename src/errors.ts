@@ -82,6 +82,8 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (op === 'mount' && name === 'ENODEV') return `this kernel has no file system "${object}"`;
   if (op === 'mount' && name === 'EINVAL' && message === '')
     return 'the file system does not know this option, or not this value';
+  if (op === 'attachMount' && call === 'move_mount' && name === 'ENOTDIR')
+    return 'a file cannot be mounted on a directory';
   if (op === 'attachMount' && (name === 'ELOOP' || name === 'ENOTDIR'))
     return 'proc and sysfs must be mounted on ordinary directory, and no mount point may be a link that leads nowhere';
   if (op === 'attachMount' && call === 'statfs')

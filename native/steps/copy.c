@@ -157,7 +157,9 @@ static int copy_entries(struct context *context, int from, int to, int depth) {
 }
 
 int step_copy_up(struct context *context, const struct step_copy_up *step) {
-  int below = make_in_root(context, step->target, PATH_DIRECTORY, 0, 0755);
+  int below = open_in_root(context, step->target, PATH_DIRECTORY);
+  /* With nothing below it, the file system keeps the mode that it was made with. */
+  if (below == -ENOENT) return 0;
   if (below < 0) return below;
   struct statx stat;
   int error = stat_fd(context, below, &stat);

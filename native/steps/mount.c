@@ -114,6 +114,11 @@ int step_set_mount(struct context *context, const struct step_set_mount *step) {
   return change_mount(context, slot_of(context, step->slot), "", change);
 }
 
+static int is_directory(struct context *context, int fd) {
+  struct statx stat;
+  return stat_fd(context, fd, &stat) == 0 && (stat.stx_mode & 0170000) == 0040000;
+}
+
 int step_attach_mount(struct context *context, const struct step_attach_mount *step) {
   int mount = context->slots[SLOT_MOUNT];
   struct statx source;
@@ -130,6 +135,9 @@ int step_attach_mount(struct context *context, const struct step_attach_mount *s
   if (step->proc == PROC_ITSELF && filesystem_of(mount) != PROC_SUPER_MAGIC)
     error = failed(context, "statfs", step->target, -EPERM);
   if (error == 0) error = attach(context, mount, target, step->target);
+  /* What mount(2) says of it, and what engines look for. */
+  if (error == -EINVAL && file && is_directory(context, target))
+    error = failed(context, "move_mount", step->target, -ENOTDIR);
   close_fd(target);
   if (error == 0 && step->keep < SLOT_COUNT && step->keep != SLOT_MOUNT) {
     long kept = SYSCALL3(fcntl, mount, F_DUPFD_CLOEXEC, 3);

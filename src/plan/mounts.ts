@@ -49,7 +49,8 @@ export interface MountsPlan {
 interface Context {
   readonly spec: Spec;
   readonly request: PlanRequest;
-  readonly cgroup: string | undefined;
+  /** What is bound for a cgroup mount where there is no cgroup namespace; undefined without a cgroup. */
+  readonly cgroups: string | undefined;
   readonly namespaces: NamespacePlan;
   /** Sources are opened with the rights of the host's root, before the user namespace takes them away. */
   readonly opensEarly: boolean;
@@ -79,7 +80,9 @@ export function planMounts(
   if (!namespaces.hasMount) refuseMounts(spec);
   if (spec.linux.mountLabel !== undefined) checkLabel(spec, facts);
   const opensEarly = namespaces.inUser && facts.euid === 0;
-  const context: Context = { spec, request, cgroup, namespaces, opensEarly };
+  // The paths in /proc/PID/cgroup lead from the top of the hierarchy then, and engines' users expect to find them.
+  const cgroups = namespaces.inUser || cgroup === undefined ? cgroup : facts.cgroup?.mount;
+  const context: Context = { spec, request, cgroups, namespaces, opensEarly };
   const early: InitStep[] = [];
   const steps: InitStep[] = [];
   mounts.forEach((mount, index) => {
@@ -316,7 +319,7 @@ interface Source {
 }
 
 function sourceOf(mount: Mount, options: MountOptions, from: string, context: Context): Source {
-  const { spec, request, cgroup, namespaces } = context;
+  const { spec, request, cgroups, namespaces } = context;
   const type = mount.type ?? '';
   if (options.bind !== undefined) {
     if (mount.source === undefined || mount.source === '') {
@@ -328,8 +331,8 @@ function sourceOf(mount: Mount, options: MountOptions, from: string, context: Co
     return bind(mount, source, options.bind === 'rbind', `${from}/source`);
   }
   const isCgroup = type === 'cgroup' || type === 'cgroup2';
-  // Without a cgroup namespace a new cgroup2 mount would show the host's whole hierarchy.
-  if (isCgroup && !namespaces.hasCgroup && cgroup !== undefined) return bind(mount, cgroup, false, from);
+  // A new mount of cgroup2 in the host's cgroup namespace would change the options of the host's, nsdelegate among them.
+  if (isCgroup && !namespaces.hasCgroup && cgroups !== undefined) return bind(mount, cgroups, false, from);
   const fallback = namespaces.inUser ? hostTrees[type] : undefined;
   const absent = (kind: LinuxNamespace['type']) => !namespaces.owns(kind) && !namespaces.joins(kind);
   const instead = fallback !== undefined && absent(fallback.shows) ? fallback : undefined;

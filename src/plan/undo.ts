@@ -12,6 +12,8 @@ export function undoOf(step: HostStep, plan: Pick<Plan, 'cgroup'>, result: numbe
     case 'makeResctrlGroup':
       return result === 1 ? removeResctrl([step.path]) : [];
     case 'openCgroup':
+      // The cgroup that a further process is born in is the container's, and stays.
+      if (step.path !== plan.cgroup?.path) return [];
       return [{ op: 'killCgroup', path: step.path, from, why: 'a process that init left' }];
     case 'openGate':
       return [{ op: 'removeFile', path: step.path, from, why: 'nobody waits there any more' }];

@@ -17,6 +17,7 @@ export type Requirement =
   | 'no resctrl'
   | 'realtime scheduling'
   | 'deadline scheduling'
+  | 'a machine of its own'
   | `controller:${string}`
   | `program:${string}`
   | `profile:${'docker' | 'podman'}`
@@ -110,6 +111,8 @@ function ask(requirement: Requirement): string | undefined {
       return spawnSync('chrt', [...deadline, '0', 'true']).status === 0
         ? undefined
         : 'needs a right to deadline scheduling';
+    case 'a machine of its own':
+      return existsSync('/run/machine/agent') ? undefined : 'needs a machine that it may configure (scripts/vm)';
     case 'program':
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
     case 'profile':

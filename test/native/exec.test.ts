@@ -86,6 +86,7 @@ for (const [what, command, words] of failures) {
     expect(result).toMatchObject({ code: 255, out: '' });
     expect(result.err).toMatch(words);
     expect(() => readFileSync(box.path('pid')), 'no pid file tells of success').toThrow();
+    expect(box.state().status, 'the container itself is left alone').toBe('running');
   });
 }
 

@@ -111,6 +111,16 @@ test('a directory over a file is refused', (t) => {
   expect(box.run('true').code).toBe(1);
 });
 
+// By these words Docker gives its hint that a volume and its place are not of the same kind.
+test('a file cannot be bound onto a directory, in the words that engines look for', (t) => {
+  const box = container(t);
+  writeFileSync(box.path('file'), 'from outside');
+  box.config.mounts.push(bind(box.path('file'), '/etc'));
+  const result = box.run('true');
+  expect(result.code).toBe(1);
+  expect(result.err).toMatch(/not a directory/i);
+});
+
 test('a bind source that is missing is refused by its name', (t) => {
   const result = container(t, withMounts(bind('/no/such/source', '/mnt'))).run('true');
   expect(result).toMatchObject({ code: 1, out: '' });
