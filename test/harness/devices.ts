@@ -15,6 +15,17 @@ export function nullDisk(): { major: number; minor: number } {
   return { major, minor };
 }
 
+/** The same disk under the BFQ scheduler, while the test runs: without one that knows weights, the kernel refuses the weight of a device. */
+export function weighingDisk(t: TestContext): { major: number; minor: number } {
+  const disk = nullDisk();
+  must('modprobe', 'bfq');
+  const file = '/sys/block/nullb0/queue/scheduler';
+  const before = /\[(.*)\]/.exec(readFileSync(file, 'utf8'))?.[1] ?? 'none';
+  writeFileSync(file, 'bfq');
+  t.onTestFinished(() => writeFileSync(file, before));
+  return disk;
+}
+
 /** 64 MiB of swap on a disk in memory, while the test runs. */
 export function swapInMemory(t: TestContext): void {
   must('modprobe', 'brd', 'rd_nr=1', 'rd_size=65536');
