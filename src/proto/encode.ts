@@ -1,8 +1,8 @@
 // A value to bytes, as the message's table says. Fields are in the table's order, which is that of their numbers.
 
-import { pairOf } from './pair.ts';
 import type { InputOf, Message, Type } from './message.ts';
-import { LENGTH, wireTypeOf } from './wire.ts';
+import { pairOf } from './pair.ts';
+import { LENGTH } from './wire.ts';
 import { Writer } from './writer.ts';
 
 export function encode<M extends Message>(message: M, value: InputOf<M>): Uint8Array {
@@ -14,35 +14,33 @@ export function encode<M extends Message>(message: M, value: InputOf<M>): Uint8A
 type Source = Readonly<Record<string, unknown>>;
 
 /** From the last field to the first: the writer goes backwards. */
-function write({ fields }: Message, source: Source, writer: Writer): void {
-  for (const [key, [number, type, shape]] of Object.entries(fields).reverse()) {
+function write({ entries }: Message, source: Source, writer: Writer): void {
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const { key, number, type, shape, wire } = entries[i] as (typeof entries)[number];
     const value = source[key];
     if (value === undefined) continue;
-    if (shape === 'map') writeList(number, pairOf(type), pairsOf(value as Map<string, unknown>), writer);
-    else if (shape === 'repeated') writeList(number, type, value as readonly unknown[], writer);
-    else if (!isZero(type, value)) writeOne(number, type, value, writer);
+    if (shape === 'map') writeList(number, pairOf(type), LENGTH, pairsOf(value as Map<string, unknown>), writer);
+    else if (shape === 'repeated') writeList(number, type, wire, value as readonly unknown[], writer);
+    else if (!isZero(value)) {
+      writeValue(type, value, writer);
+      writer.varint(number * 8 + wire);
+    }
   }
 }
 
 const pairsOf = (map: ReadonlyMap<string, unknown>) => Array.from(map, ([key, value]) => ({ key, value }));
 
 /** Numbers share one tag ("packed"); anything with a length has its own. */
-function writeList(number: number, type: Type, list: readonly unknown[], writer: Writer): void {
+function writeList(number: number, type: Type, wire: number, list: readonly unknown[], writer: Writer): void {
   if (list.length === 0) return;
-  const packed = wireTypeOf(type) !== LENGTH;
   const end = writer.length;
   for (let i = list.length - 1; i >= 0; i--) {
-    if (packed) writeValue(type, list[i], writer);
-    else writeOne(number, type, list[i], writer);
+    writeValue(type, list[i], writer);
+    if (wire === LENGTH) writer.varint(number * 8 + LENGTH);
   }
-  if (!packed) return;
+  if (wire === LENGTH) return;
   writer.varint(writer.length - end);
   writer.varint(number * 8 + LENGTH);
-}
-
-function writeOne(number: number, type: Type, value: unknown, writer: Writer): void {
-  writeValue(type, value, writer);
-  writer.varint(number * 8 + wireTypeOf(type));
 }
 
 function writeValue(type: Type, value: unknown, writer: Writer): void {
@@ -75,8 +73,9 @@ function writeValue(type: Type, value: unknown, writer: Writer): void {
 }
 
 /** What a reader takes an absent field for. Negative zero is not that. */
-function isZero(type: Type, value: unknown): boolean {
-  if (typeof type !== 'string') return false;
-  if (type === 'bytes') return (value as Uint8Array).length === 0;
-  return value === '' || value === false || value === 0n || Object.is(value, 0);
-}
+const isZero = (value: unknown): boolean =>
+  value === '' ||
+  value === false ||
+  value === 0n ||
+  Object.is(value, 0) ||
+  (value instanceof Uint8Array && value.length === 0);

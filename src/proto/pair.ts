@@ -1,13 +1,13 @@
 // A map travels as a list of messages with a key in field 1 and a value in field 2. (protobuf.dev, "Encoding", "Maps")
 
-import type { Message, Type } from './message.ts';
+import { message, type Message, type Type } from './message.ts';
 
 const pairs = new Map<Type, Message>();
 
 export function pairOf(type: Type): Message {
   let pair = pairs.get(type);
   if (pair === undefined) {
-    pair = { name: 'map', fields: { key: [1, 'string'], value: [2, type] } };
+    pair = message('map', () => ({ key: [1, 'string'], value: [2, type] })) as unknown as Message;
     pairs.set(type, pair);
   }
   return pair;

@@ -49,13 +49,13 @@ export class Reader {
 
   /** A copy: it outlives the buffer that it came in. */
   bytesOfPiece(): Uint8Array {
-    const { bytes, at, end } = this.piece();
-    return bytes.slice(at, end);
+    const start = this.skip(this.uint64());
+    return this.bytes.slice(start, this.at);
   }
 
   text(): string {
-    const { bytes, at, end } = this.piece();
-    const raw = bytes.subarray(at, end);
+    const start = this.skip(this.uint64());
+    const raw = this.bytes.subarray(start, this.at);
     const text = decodeText(raw);
     // The replacement character may have been sent as such.
     if (text.includes('\ufffd') && !sameBytes(encodeText(text), raw)) this.fail('the text is not UTF-8');
@@ -128,7 +128,12 @@ export class Reader {
   private long(signed: boolean, short: false): Long;
   private long(signed: boolean, short: boolean): Long {
     const { bytes, end } = this;
-    let at = this.at;
+    let { at } = this;
+    const first = bytes[at] as number;
+    if (at < end && first < 0x80) {
+      this.at = at + 1;
+      return first;
+    }
     let low = 0;
     let high = 0;
     let byte = 0x80;

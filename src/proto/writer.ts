@@ -18,6 +18,11 @@ export class Writer {
 
   /** @param value A whole number from 0 to 2^53. */
   varint(value: number): void {
+    if (value < 0x80) {
+      this.reserve(1);
+      this.buffer[this.at] = value;
+      return;
+    }
     let size = 1;
     for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++;
     this.reserve(size);

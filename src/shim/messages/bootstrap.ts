@@ -4,9 +4,9 @@
 import { message } from '../../proto/message.ts';
 import { Any } from '../../proto/well-known.ts';
 
-const Extension = message('Extension', { value: [1, Any] });
+const Extension = message('Extension', () => ({ value: [1, Any] }));
 
-export const BootstrapParams = message('BootstrapParams', {
+export const BootstrapParams = message('BootstrapParams', () => ({
   instanceId: [1, 'string'],
   namespace: [2, 'string'],
   /** INFO 0, TRACE -8, DEBUG -4, WARN 4, ERROR 8 */
@@ -18,24 +18,27 @@ export const BootstrapParams = message('BootstrapParams', {
   /** Among them the options of the runtime. */
   extensions: [8, Extension, 'repeated'],
   socketDir: [9, 'string'],
-});
+}));
 
-export const BootstrapResult = message('BootstrapResult', {
+export const BootstrapResult = message('BootstrapResult', () => ({
   /** Of the task service. */
   version: [1, 'int32'],
   address: [2, 'string'],
   protocol: [3, 'string'],
   capabilities: [4, 'int32', 'repeated'],
   metadata: [5, 'string', 'map'],
-});
+}));
 
-const RuntimeVersion = message('containerd.types.RuntimeVersion', { version: [1, 'string'], revision: [2, 'string'] });
+const RuntimeVersion = message('containerd.types.RuntimeVersion', () => ({
+  version: [1, 'string'],
+  revision: [2, 'string'],
+}));
 
-export const RuntimeInfo = message('containerd.types.RuntimeInfo', {
+export const RuntimeInfo = message('containerd.types.RuntimeInfo', () => ({
   name: [1, 'string'],
   version: [2, RuntimeVersion],
   options: [3, Any],
   /** JSON, as `tsrun features` prints it. */
   features: [4, Any],
   annotations: [5, 'string', 'map'],
-});
+}));

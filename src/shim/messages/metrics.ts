@@ -3,18 +3,18 @@
 
 import { message, type ValueOf } from '../../proto/message.ts';
 
-const PSIData = message('io.containerd.cgroups.v2.PSIData', {
+const PSIData = message('io.containerd.cgroups.v2.PSIData', () => ({
   avg10: [1, 'double'],
   avg60: [2, 'double'],
   avg300: [3, 'double'],
   total: [4, 'uint64'],
-});
+}));
 
-const PSIStats = message('io.containerd.cgroups.v2.PSIStats', { some: [1, PSIData], full: [2, PSIData] });
+const PSIStats = message('io.containerd.cgroups.v2.PSIStats', () => ({ some: [1, PSIData], full: [2, PSIData] }));
 
-const PidsStat = message('io.containerd.cgroups.v2.PidsStat', { current: [1, 'uint64'], limit: [2, 'uint64'] });
+const PidsStat = message('io.containerd.cgroups.v2.PidsStat', () => ({ current: [1, 'uint64'], limit: [2, 'uint64'] }));
 
-const CPUStat = message('io.containerd.cgroups.v2.CPUStat', {
+const CPUStat = message('io.containerd.cgroups.v2.CPUStat', () => ({
   usageUsec: [1, 'uint64'],
   userUsec: [2, 'uint64'],
   systemUsec: [3, 'uint64'],
@@ -22,10 +22,10 @@ const CPUStat = message('io.containerd.cgroups.v2.CPUStat', {
   nrThrottled: [5, 'uint64'],
   throttledUsec: [6, 'uint64'],
   PSI: [7, PSIStats],
-});
+}));
 
 /** The fields of the kernel's memory.stat by its own names; then the other files of the controller. */
-const MemoryStat = message('io.containerd.cgroups.v2.MemoryStat', {
+const MemoryStat = message('io.containerd.cgroups.v2.MemoryStat', () => ({
   anon: [1, 'uint64'],
   file: [2, 'uint64'],
   kernel_stack: [3, 'uint64'],
@@ -64,45 +64,48 @@ const MemoryStat = message('io.containerd.cgroups.v2.MemoryStat', {
   maxUsage: [36, 'uint64'],
   swapMaxUsage: [37, 'uint64'],
   PSI: [38, PSIStats],
-});
+}));
 
-const MemoryEvents = message('io.containerd.cgroups.v2.MemoryEvents', {
+const MemoryEvents = message('io.containerd.cgroups.v2.MemoryEvents', () => ({
   low: [1, 'uint64'],
   high: [2, 'uint64'],
   max: [3, 'uint64'],
   oom: [4, 'uint64'],
   oomKill: [5, 'uint64'],
-});
+}));
 
-const RdmaEntry = message('io.containerd.cgroups.v2.RdmaEntry', {
+const RdmaEntry = message('io.containerd.cgroups.v2.RdmaEntry', () => ({
   device: [1, 'string'],
   hcaHandles: [2, 'uint32'],
   hcaObjects: [3, 'uint32'],
-});
+}));
 
-const RdmaStat = message('io.containerd.cgroups.v2.RdmaStat', {
+const RdmaStat = message('io.containerd.cgroups.v2.RdmaStat', () => ({
   current: [1, RdmaEntry, 'repeated'],
   limit: [2, RdmaEntry, 'repeated'],
-});
+}));
 
-const IOEntry = message('io.containerd.cgroups.v2.IOEntry', {
+const IOEntry = message('io.containerd.cgroups.v2.IOEntry', () => ({
   major: [1, 'uint64'],
   minor: [2, 'uint64'],
   rbytes: [3, 'uint64'],
   wbytes: [4, 'uint64'],
   rios: [5, 'uint64'],
   wios: [6, 'uint64'],
-});
+}));
 
-const IOStat = message('io.containerd.cgroups.v2.IOStat', { usage: [1, IOEntry, 'repeated'], PSI: [2, PSIStats] });
+const IOStat = message('io.containerd.cgroups.v2.IOStat', () => ({
+  usage: [1, IOEntry, 'repeated'],
+  PSI: [2, PSIStats],
+}));
 
-const HugeTlbStat = message('io.containerd.cgroups.v2.HugeTlbStat', {
+const HugeTlbStat = message('io.containerd.cgroups.v2.HugeTlbStat', () => ({
   current: [1, 'uint64'],
   max: [2, 'uint64'],
   pagesize: [3, 'string'],
-});
+}));
 
-export const Metrics = message('io.containerd.cgroups.v2.Metrics', {
+export const Metrics = message('io.containerd.cgroups.v2.Metrics', () => ({
   pids: [1, PidsStat],
   cpu: [2, CPUStat],
   memory: [4, MemoryStat],
@@ -110,5 +113,5 @@ export const Metrics = message('io.containerd.cgroups.v2.Metrics', {
   io: [6, IOStat],
   hugetlb: [7, HugeTlbStat, 'repeated'],
   memoryEvents: [8, MemoryEvents],
-});
+}));
 export type Metrics = ValueOf<typeof Metrics>;

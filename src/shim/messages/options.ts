@@ -3,7 +3,7 @@
 
 import { message, type ValueOf } from '../../proto/message.ts';
 
-export const RuncOptions = message('containerd.runc.v1.Options', {
+export const RuncOptions = message('containerd.runc.v1.Options', () => ({
   noPivotRoot: [1, 'bool'],
   noNewKeyring: [2, 'bool'],
   shimCgroup: [3, 'string'],
@@ -15,10 +15,10 @@ export const RuncOptions = message('containerd.runc.v1.Options', {
   systemdCgroup: [9, 'bool'],
   criuImagePath: [10, 'string'],
   criuWorkPath: [11, 'string'],
-});
+}));
 export type RuncOptions = ValueOf<typeof RuncOptions>;
 
-export const CheckpointOptions = message('containerd.runc.v1.CheckpointOptions', {
+export const CheckpointOptions = message('containerd.runc.v1.CheckpointOptions', () => ({
   exit: [1, 'bool'],
   openTcp: [2, 'bool'],
   externalUnixSockets: [3, 'bool'],
@@ -28,17 +28,17 @@ export const CheckpointOptions = message('containerd.runc.v1.CheckpointOptions',
   cgroupsMode: [7, 'string'],
   imagePath: [8, 'string'],
   workPath: [9, 'string'],
-});
+}));
 
-export const ProcessDetails = message('containerd.runc.v1.ProcessDetails', { execId: [1, 'string'] });
+export const ProcessDetails = message('containerd.runc.v1.ProcessDetails', () => ({ execId: [1, 'string'] }));
 
 /** What CRI sends for a runtime type that it does not know. */
-export const RuntimeOptions = message('runtimeoptions.v1.Options', {
+export const RuntimeOptions = message('runtimeoptions.v1.Options', () => ({
   typeUrl: [1, 'string'],
   configPath: [2, 'string'],
   /** The options table of the handler in config.toml, as TOML; from containerd 1.7 on. */
   configBody: [3, 'bytes'],
-});
+}));
 
 /** Names of JSON values in an `Any`, as containerd registers them. */
 export const typeUrls = {
