@@ -82,6 +82,8 @@ export const sys = {
     result: 'void',
     doc: 'Makes a descriptor that programs inherit of another. dup2(2)',
   },
+  copyOf: { args: { fd: 'i32' }, result: 'num', doc: 'A second descriptor of the same file. F_DUPFD_CLOEXEC in fcntl(2)' },
+  changeOwner: { args: { fd: 'i32', uid: 'u32', gid: 'u32' }, result: 'void', doc: 'fchown(2)' },
   openInRoot: {
     args: { root: 'i32', path: 'str', flags: 'u32' },
     result: 'num',

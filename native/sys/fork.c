@@ -51,6 +51,11 @@ int64_t sys_duplicate(int32_t from, int32_t to) {
   return answer < 0 ? sys_fail("dup2", "") : 0;
 }
 
+int64_t sys_copy_of(int32_t fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  return copy < 0 ? sys_fail("fcntl(F_DUPFD_CLOEXEC)", "") : copy;
+}
+
 int64_t sys_change_dir(const char *path) {
   return chdir(path) < 0 ? sys_fail("chdir", path) : 0;
 }
