@@ -6,6 +6,7 @@ import { Runtime } from '../runtime.ts';
 import { parseResources } from '../spec/parse.ts';
 import { signalCgroup } from '../state/processes.ts';
 import type { Options } from './options.ts';
+import { writePlace } from './place-file.ts';
 import { mountRootfs, type RootfsMount, unmountRootfs } from './rootfs.ts';
 import { openStreams, type StreamNames } from './streams.ts';
 import type { Answer } from './worker.ts';
@@ -47,6 +48,7 @@ export async function createContainer(
   const { id, bundle, options } = place;
   const rootfs = `${bundle}/rootfs`;
   const warnings: string[] = [];
+  writePlace(place);
   mountRootfs(mounts, rootfs);
   sys.changeDir(bundle);
   try {

@@ -20,7 +20,7 @@ export interface Options {
   readonly systemdCgroup: boolean | undefined;
 }
 
-const defaults: Options = {
+export const defaults: Options = {
   noPivot: false,
   noNewKeyring: false,
   shimCgroup: '',
