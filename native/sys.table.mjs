@@ -82,7 +82,11 @@ export const sys = {
     result: 'void',
     doc: 'Makes a descriptor that programs inherit of another. dup2(2)',
   },
-  copyOf: { args: { fd: 'i32' }, result: 'num', doc: 'A second descriptor of the same file. F_DUPFD_CLOEXEC in fcntl(2)' },
+  copyOf: {
+    args: { fd: 'i32' },
+    result: 'num',
+    doc: 'A second descriptor of the same file. F_DUPFD_CLOEXEC in fcntl(2)',
+  },
   changeOwner: { args: { fd: 'i32', uid: 'u32', gid: 'u32' }, result: 'void', doc: 'fchown(2)' },
   openInRoot: {
     args: { root: 'i32', path: 'str', flags: 'u32' },
@@ -114,7 +118,11 @@ export const sys = {
   },
   parentId: { args: {}, result: 'num', doc: 'getppid(2)' },
   changeDir: { args: { path: 'str' }, result: 'void', doc: 'chdir(2)' },
-  leadGroup: { args: {}, result: 'void', doc: 'Makes this process the first of a process group of its own. setpgid(2)' },
+  leadGroup: {
+    args: {},
+    result: 'void',
+    doc: 'Makes this process the first of a process group of its own. setpgid(2)',
+  },
   shareCore: {
     args: {},
     result: 'void',

@@ -85,7 +85,8 @@ static void fill_standard_descriptors(void) {
 static const char *program_of(const char *path) {
   if (path == NULL) return modules[0].name;
   const char *slash = strrchr(path, '/');
-  return strcmp(slash == NULL ? path : slash + 1, "containerd-shim-tsrun-v2") == 0 ? "shim.js" : modules[0].name;
+  return strcmp(slash == NULL ? path : slash + 1, "containerd-shim-tsrun-v2") == 0 ? "shim.js"
+                                                                                   : modules[0].name;
 }
 
 /* tsrunCollect(): frees what only refers to itself. For programs that live long; see below. */

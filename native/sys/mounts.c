@@ -40,8 +40,8 @@ int64_t sys_mount_setattr(int32_t fd, uint32_t recursive, uint32_t set, uint32_t
                             .attr_clr = clear,
                             .propagation = propagation,
                             .userns_fd = user_namespace < 0 ? 0 : (uint64_t)user_namespace};
-  long answer = syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
-                        sizeof attr);
+  long answer =
+      syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr);
   return answer < 0 ? sys_fail("mount_setattr", "") : 0;
 }
 

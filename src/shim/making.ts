@@ -27,7 +27,11 @@ type Started = Answer<typeof StartResponse>;
 /** For the exit status of a process that could not be started. */
 const NOT_STARTED = 255;
 
-export function create(tasks: Tasks, request: ValueOf<typeof CreateTaskRequest>, answer: Answer<typeof CreateTaskResponse>): void {
+export function create(
+  tasks: Tasks,
+  request: ValueOf<typeof CreateTaskRequest>,
+  answer: Answer<typeof CreateTaskResponse>,
+): void {
   const { id, bundle, rootfs } = request;
   if (request.checkpoint !== '') throw unimplemented('restoring a container from a checkpoint');
   if (tasks.containers.has(id) || tasks.busy.has(id)) throw alreadyExists(`container ${id}`);
@@ -36,33 +40,37 @@ export function create(tasks: Tasks, request: ValueOf<typeof CreateTaskRequest>,
   const place = { id, bundle, namespace, root: stateRoot(options.root, namespace), options };
   const container = new Container(place, streamsOf(request), publish);
   tasks.busy.add(id);
-  workers.start(`create ${id}`, () => createContainer(place, rootfs, container.init.streams), (outcome) => {
-    if (outcome.error !== undefined) {
-      answer.fail(failed(outcome.error));
-      // What a worker leaves that has died itself, somebody has to take away.
-      if (outcome.isCrash) discard(tasks, container);
-      else tasks.busy.delete(id);
-      return;
-    }
-    taken(tasks, container, outcome);
-    if (answer.call.over) {
-      // Nobody knows of it, so nobody would ever delete it.
-      discard(tasks, container);
-      return;
-    }
-    tasks.busy.delete(id);
-    tasks.containers.set(id, container);
-    const { stdin, stdout, stderr, terminal } = container.init.streams;
-    const { pid } = container.init;
-    container.tell('/tasks/create', TaskCreate, {
-      containerId: id,
-      bundle,
-      rootfs,
-      io: { stdin, stdout, stderr, terminal },
-      pid,
-    });
-    answer.reply({ pid });
-  });
+  workers.start(
+    `create ${id}`,
+    () => createContainer(place, rootfs, container.init.streams),
+    (outcome) => {
+      if (outcome.error !== undefined) {
+        answer.fail(failed(outcome.error));
+        // What a worker leaves that has died itself, somebody has to take away.
+        if (outcome.isCrash) discard(tasks, container);
+        else tasks.busy.delete(id);
+        return;
+      }
+      taken(tasks, container, outcome);
+      if (answer.call.over) {
+        // Nobody knows of it, so nobody would ever delete it.
+        discard(tasks, container);
+        return;
+      }
+      tasks.busy.delete(id);
+      tasks.containers.set(id, container);
+      const { stdin, stdout, stderr, terminal } = container.init.streams;
+      const { pid } = container.init;
+      container.tell('/tasks/create', TaskCreate, {
+        containerId: id,
+        bundle,
+        rootfs,
+        io: { stdin, stdout, stderr, terminal },
+        pid,
+      });
+      answer.reply({ pid });
+    },
+  );
 }
 
 function optionsOf({ options }: ValueOf<typeof CreateTaskRequest>): Options {
@@ -73,7 +81,12 @@ function optionsOf({ options }: ValueOf<typeof CreateTaskRequest>): Options {
   }
 }
 
-const streamsOf = ({ stdin, stdout, stderr, terminal }: ValueOf<typeof CreateTaskRequest | typeof ExecProcessRequest>) => ({
+const streamsOf = ({
+  stdin,
+  stdout,
+  stderr,
+  terminal,
+}: ValueOf<typeof CreateTaskRequest | typeof ExecProcessRequest>) => ({
   stdin,
   stdout,
   stderr,
@@ -109,12 +122,16 @@ function attach(
 /** Takes away what nobody is told of. */
 function discard(tasks: Tasks, container: Container): void {
   const { id, place, init } = container;
-  tasks.parts.workers.start(`delete ${id}`, () => deleteContainer(place), (outcome) => {
-    if (outcome.error !== undefined) tasks.parts.log('error', outcome.error);
-    endLogger(tasks.parts.loop, init);
-    container.close();
-    tasks.busy.delete(id);
-  });
+  tasks.parts.workers.start(
+    `delete ${id}`,
+    () => deleteContainer(place),
+    (outcome) => {
+      if (outcome.error !== undefined) tasks.parts.log('error', outcome.error);
+      endLogger(tasks.parts.loop, init);
+      container.close();
+      tasks.busy.delete(id);
+    },
+  );
 }
 
 /** Remembers a process that is to be started. */
@@ -155,17 +172,21 @@ function startInit(tasks: Tasks, container: Container, answer: Started): void {
     throw refused('OCI runtime start failed: cannot start a container that has stopped');
   if (init.stage !== 'created') throw refused('OCI runtime start failed: cannot start an already running container');
   init.stage = 'starting';
-  tasks.parts.workers.start(`start ${id}`, () => startContainer(container.place), (outcome) => {
-    if (outcome.error === undefined) {
-      init.stage = 'running';
-      container.tell('/tasks/start', TaskStart, { containerId: id, pid: init.pid });
-      answer.reply({ pid: init.pid });
-    } else {
-      init.stage = 'created';
-      answer.fail(failed(outcome.error));
-    }
-    container.settle(init);
-  });
+  tasks.parts.workers.start(
+    `start ${id}`,
+    () => startContainer(container.place),
+    (outcome) => {
+      if (outcome.error === undefined) {
+        init.stage = 'running';
+        container.tell('/tasks/start', TaskStart, { containerId: id, pid: init.pid });
+        answer.reply({ pid: init.pid });
+      } else {
+        init.stage = 'created';
+        answer.fail(failed(outcome.error));
+      }
+      container.settle(init);
+    },
+  );
 }
 
 function startExec(tasks: Tasks, container: Container, process: Process, answer: Started): void {
@@ -174,17 +195,21 @@ function startExec(tasks: Tasks, container: Container, process: Process, answer:
   if (init.exit !== undefined) throw refused(`container ${id} init process is not running`);
   if (process.stage !== 'new') throw refused(`cannot start process ${execId} again`);
   process.stage = 'starting';
-  tasks.parts.workers.start(`exec ${execId} in ${id}`, () => execProcess(place, execId, spec, streams), (outcome) => {
-    if (outcome.error === undefined) {
-      process.stage = 'running';
-      attach(tasks, container, process, outcome.value, outcome.fds);
-      const { pid } = process;
-      container.tell('/tasks/exec-started', TaskExecStarted, { containerId: id, execId, pid });
-      answer.reply({ pid });
-    } else {
-      process.stop({ status: NOT_STARTED, at: timestamp() });
-      answer.fail(failed(outcome.error));
-      container.settle(init);
-    }
-  });
+  tasks.parts.workers.start(
+    `exec ${execId} in ${id}`,
+    () => execProcess(place, execId, spec, streams),
+    (outcome) => {
+      if (outcome.error === undefined) {
+        process.stage = 'running';
+        attach(tasks, container, process, outcome.value, outcome.fds);
+        const { pid } = process;
+        container.tell('/tasks/exec-started', TaskExecStarted, { containerId: id, execId, pid });
+        answer.reply({ pid });
+      } else {
+        process.stop({ status: NOT_STARTED, at: timestamp() });
+        answer.fail(failed(outcome.error));
+        container.settle(init);
+      }
+    },
+  );
 }

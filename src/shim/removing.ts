@@ -48,7 +48,12 @@ function removeContainer(tasks: Tasks, container: Container, answer: Deleted): v
     container.deleting.push(onDone);
     return;
   }
-  if (init.stage === 'running' || init.stage === 'starting' || init.stage === 'ended' || container.freezing !== 'running')
+  if (
+    init.stage === 'running' ||
+    init.stage === 'starting' ||
+    init.stage === 'ended' ||
+    container.freezing !== 'running'
+  )
     throw refused('cannot delete a running process');
   container.deleting = [onDone];
   if (init.isAlive) end(init);
@@ -58,19 +63,23 @@ function removeContainer(tasks: Tasks, container: Container, answer: Deleted): v
 function takeAway(tasks: Tasks, container: Container, id: string): void {
   const { loop, workers, log } = tasks.parts;
   const { init, place } = container;
-  workers.start(`delete ${id}`, () => deleteContainer(place), (outcome) => {
-    const waiting = container.deleting ?? [];
-    container.deleting = undefined;
-    if (outcome.error === undefined) {
-      for (const warning of outcome.value) log('warning', warning);
-      for (const process of [init, ...container.execs.values()]) endLogger(loop, process);
-      container.close();
-      tasks.containers.delete(id);
-      const { pid, exitStatus, exitedAt } = goneOf(init);
-      container.tell('/tasks/delete', TaskDelete, { containerId: id, pid, exitStatus, exitedAt });
-    }
-    for (const onDone of waiting) onDone(outcome.error);
-  });
+  workers.start(
+    `delete ${id}`,
+    () => deleteContainer(place),
+    (outcome) => {
+      const waiting = container.deleting ?? [];
+      container.deleting = undefined;
+      if (outcome.error === undefined) {
+        for (const warning of outcome.value) log('warning', warning);
+        for (const process of [init, ...container.execs.values()]) endLogger(loop, process);
+        container.close();
+        tasks.containers.delete(id);
+        const { pid, exitStatus, exitedAt } = goneOf(init);
+        container.tell('/tasks/delete', TaskDelete, { containerId: id, pid, exitStatus, exitedAt });
+      }
+      for (const onDone of waiting) onDone(outcome.error);
+    },
+  );
 }
 
 const goneOf = ({ pid, exit }: Process): InputOf<typeof DeleteResponse> => ({

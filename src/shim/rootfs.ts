@@ -106,7 +106,13 @@ function makeMount(
 ): void {
   const mapped = type === 'overlay' && namespace >= 0 ? mapLayers(options.data, namespace, rootfs) : undefined;
   try {
-    const mount = newMount(type, source, { ...options, data: shorten(type, mapped?.data ?? options.data) }, index, rootfs);
+    const mount = newMount(
+      type,
+      source,
+      { ...options, data: shorten(type, mapped?.data ?? options.data) },
+      index,
+      rootfs,
+    );
     try {
       if (namespace >= 0 && mapped === undefined) sys.mountSetattr(mount, 0, MOUNT_ATTR_IDMAP, 0, 0, namespace);
       attach(mount, { ...options, single: { set: 0, clear: 0 } }, target);
@@ -192,7 +198,11 @@ function shorten(type: string, data: readonly string[]): readonly string[] {
   return data.map((option) => {
     const [key = '', ...rest] = option.split('=');
     if (!/^(lowerdir|upperdir|workdir)$/.test(key)) return option;
-    return `${key}=${rest.join('=').split(':').map((path) => path.slice(common.length + 1)).join(':')}`;
+    return `${key}=${rest
+      .join('=')
+      .split(':')
+      .map((path) => path.slice(common.length + 1))
+      .join(':')}`;
   });
 }
 
@@ -282,9 +292,11 @@ function patiently(path: string): void {
 function mountsBelow(path: string): string[] {
   const points = readAnyText('/proc/self/mountinfo', SYSTEM_MOUNTS)
     .split('\n')
-    .map((line) => (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, code: string) =>
-      String.fromCharCode(Number.parseInt(code, 8)),
-    ));
+    .map((line) =>
+      (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, code: string) =>
+        String.fromCharCode(Number.parseInt(code, 8)),
+      ),
+    );
   return points.filter((point) => point === path || point.startsWith(`${path}/`)).reverse();
 }
 

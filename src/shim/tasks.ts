@@ -148,21 +148,31 @@ export class Tasks {
     const container = this.container(id);
     this.mustRun(container, 'pause');
     container.freezing = 'pausing';
-    this.work('pause', () => pauseContainer(container.place), answer, (isDone) => {
-      if (container.freezing !== 'pausing') return;
-      container.freezing = isDone ? 'paused' : 'running';
-      if (isDone) container.tell('/tasks/paused', TaskPaused, { containerId: id });
-    });
+    this.work(
+      'pause',
+      () => pauseContainer(container.place),
+      answer,
+      (isDone) => {
+        if (container.freezing !== 'pausing') return;
+        container.freezing = isDone ? 'paused' : 'running';
+        if (isDone) container.tell('/tasks/paused', TaskPaused, { containerId: id });
+      },
+    );
   }
 
   resume(id: string, answer: Nothing): void {
     const container = this.container(id);
     if (container.freezing !== 'paused') throw refused('cannot resume a container that is not paused');
-    this.work('resume', () => resumeContainer(container.place), answer, (isDone) => {
-      if (!isDone) return;
-      container.freezing = 'running';
-      container.tell('/tasks/resumed', TaskResumed, { containerId: id });
-    });
+    this.work(
+      'resume',
+      () => resumeContainer(container.place),
+      answer,
+      (isDone) => {
+        if (!isDone) return;
+        container.freezing = 'running';
+        container.tell('/tasks/resumed', TaskResumed, { containerId: id });
+      },
+    );
   }
 
   update({ id, resources }: ValueOf<typeof UpdateTaskRequest>, answer: Nothing): void {
