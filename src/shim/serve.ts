@@ -1,0 +1,62 @@
+// The shim's socket: accepts connections, and lets each speak ttrpc.
+
+import { POLLIN } from '../linux/flags.ts';
+import { sys, unlessAgain } from '../linux/sys.ts';
+import { ServerConnection, type Services } from '../ttrpc/server.ts';
+import { type Loop, now, type Timer } from './loop.ts';
+import { Stream } from './stream.ts';
+
+export interface Served {
+  /** Calls when there is no connection any more. */
+  onIdle: (() => void) | undefined;
+  readonly connections: number;
+}
+
+/** @param listener Does not block. */
+export function serve(loop: Loop, listener: number, services: Services): Served {
+  const open = new Set<Stream>();
+  const served = {
+    onIdle: undefined as (() => void) | undefined,
+    get connections() {
+      return open.size;
+    },
+  };
+  loop.watch(listener, POLLIN, () => {
+    for (;;) {
+      const fd = unlessAgain(() => sys.accept(listener));
+      if (fd === undefined) return;
+      connect(loop, fd, services, open, () => open.size === 0 && served.onIdle?.());
+    }
+  });
+  return served;
+}
+
+function connect(loop: Loop, fd: number, services: Services, open: Set<Stream>, onEnd: () => void): void {
+  let timer: Timer | undefined;
+  const connection = new ServerConnection({ services, now, onOutput: () => stream.send(connection.take()) });
+  /** Calls whose time has passed are over, whether or not anything else comes. */
+  const setTimer = (): void => {
+    const { deadline } = connection;
+    if (deadline === timer?.at) return;
+    loop.cancel(timer);
+    timer = deadline === undefined ? undefined : loop.at(deadline, expire);
+  };
+  const expire = (): void => {
+    timer = undefined;
+    connection.expire();
+    setTimer();
+  };
+  const stream = new Stream(loop, fd, {
+    onBytes: (bytes) => {
+      connection.feed(bytes);
+      setTimer();
+    },
+    onEnd: () => {
+      loop.cancel(timer);
+      open.delete(stream);
+      connection.closed();
+      onEnd();
+    },
+  });
+  open.add(stream);
+}
