@@ -21,7 +21,7 @@ export function socketPath(containerd: string, namespace: string, group: string,
 }
 
 /** As Go's filepath.Join does it: containerd's own tools compute the path too. */
-export function joined(parts: readonly string[]): string {
+function joined(parts: readonly string[]): string {
   const text = parts.filter((part) => part !== '').join('/');
   const out: string[] = [];
   for (const part of text.split('/')) {

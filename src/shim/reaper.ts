@@ -70,7 +70,7 @@ export class Reaper {
 }
 
 /** From what wait(2) gives. */
-export function exitStatus(status: number): number {
+function exitStatus(status: number): number {
   const signal = status & 0x7f;
   return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
 }

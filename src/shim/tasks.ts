@@ -204,7 +204,7 @@ function statusOf({ freezing }: Container, { stage }: Process): number {
 }
 
 /** @throws {StatusError} if it has ended. */
-export function sendSignal(process: Process, signal: number): void {
+function sendSignal(process: Process, signal: number): void {
   try {
     sys.pidfdSignal(process.pidfd, signal);
   } catch (error) {
