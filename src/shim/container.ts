@@ -1,18 +1,16 @@
 // A container and its processes as the shim sees them, and the order in which the world hears of what happens to them:
 // an init's end is the last end of its container, and no end is told before the start.
 
-import { pack } from '../proto/well-known.ts';
 import { isSysError, sys } from '../linux/sys.ts';
 import type { Message, InputOf } from '../proto/message.ts';
 import { TaskExit, TaskOOM } from './messages/events.ts';
-import type { Any } from '../proto/well-known.ts';
 import type { Made, Place } from './operations.ts';
 import { OomWatch, type OomWatches } from './oom.ts';
 import { Process, timestamp } from './process.ts';
 import type { StreamNames } from './streams.ts';
 
 /** Tells containerd. */
-export type Publish = (topic: string, event: Any) => void;
+export type Publish = <M extends Message>(topic: string, message: M, event: InputOf<M>) => void;
 
 export type Freezing = 'running' | 'pausing' | 'paused';
 
@@ -52,7 +50,7 @@ export class Container {
   }
 
   tell<M extends Message>(topic: string, message: M, event: InputOf<M>): void {
-    this.publish(topic, pack(message, event));
+    this.publish(topic, message, event);
   }
 
   /** A process has ended. */

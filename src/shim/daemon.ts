@@ -4,11 +4,14 @@ import { O_NONBLOCK, O_WRONLY } from '../linux/flags.ts';
 import { signals } from '../linux/signals.ts';
 import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import { openLog } from './log.ts';
-import { Loop } from './loop.ts';
+import type { Publish } from './container.ts';
+import { Loop, now } from './loop.ts';
+import type { Publisher } from './publisher.ts';
 import { heedSignals, Reaper } from './reaper.ts';
 import { serve } from './serve.ts';
 import { servicesOf } from './service.ts';
 import { Tasks } from './tasks.ts';
+import { tellTo } from './telling.ts';
 import { Workers } from './worker.ts';
 
 export interface Daemon {
@@ -25,6 +28,9 @@ export interface Daemon {
 /** Without a container and a client for this long, nobody knows of the shim any more. */
 const LONELY_MS = 60_000;
 
+const FAREWELL_MS = 5_000;
+const FAREWELL_STEP_MS = 5;
+
 /** Ends the process. */
 export async function runDaemon(daemon: Daemon): Promise<never> {
   sys.setSubreaper();
@@ -34,10 +40,18 @@ export async function runDaemon(daemon: Daemon): Promise<never> {
   const loop = new Loop((error) => log('error', `internal error: ${String(error)}`));
   const reaper = new Reaper(loop);
   const workers = new Workers(loop, reaper);
-  const tasks = new Tasks({ loop, reaper, workers, publish: () => {}, log, namespace: daemon.namespace });
+  const { namespace, publishTo } = daemon;
+  const publisher = publishTo === undefined ? undefined : tellTo(publishTo, namespace, loop, log);
+  const publish: Publish = (topic, message, event) => publisher?.publish(topic, message, event);
+  const tasks = new Tasks({ loop, reaper, workers, publish, log, namespace });
+  let isLeaving = false;
   const leave = (): void => {
+    if (isLeaving) return;
+    isLeaving = true;
+    loop.forget(daemon.listener);
+    sys.close(daemon.listener);
     unlessMissing(() => sys.removeFile(daemon.path));
-    sys.exit(0);
+    leaveWhenTold(loop, publisher);
   };
   const served = serve(loop, daemon.listener, servicesOf(tasks, leave));
   served.onIdle = () => {
@@ -51,6 +65,16 @@ export async function runDaemon(daemon: Daemon): Promise<never> {
   await loadAhead();
   const inCopy = loop.run();
   return inCopy();
+}
+
+/** Ends the process as soon as containerd has heard all, or does not seem to want to. */
+function leaveWhenTold(loop: Loop, publisher: Publisher | undefined): void {
+  const end = now() + FAREWELL_MS;
+  const look = (): void => {
+    if (publisher === undefined || publisher.waiting === 0 || now() > end) sys.exit(0);
+    loop.after(FAREWELL_STEP_MS, look);
+  };
+  loop.after(0, look);
 }
 
 /** What workers need, once for all of them: a copy has what the original has. */

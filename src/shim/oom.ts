@@ -2,7 +2,7 @@
 
 import { POLLIN } from '../linux/flags.ts';
 import { isSysError, sys, unlessAgain } from '../linux/sys.ts';
-import { parseOomKills } from '../stats/parse.ts';
+import { oomKills } from '../stats/read.ts';
 import type { Loop } from './loop.ts';
 
 const IN_MODIFY = 2;
@@ -24,7 +24,7 @@ export class OomWatches {
     try {
       if (this.inotify < 0) this.open();
       const number = sys.inotifyAdd(this.inotify, path, IN_MODIFY);
-      const watch = new OomWatch(path, onKill, () => this.remove(number));
+      const watch = new OomWatch(cgroup, onKill, () => this.remove(number));
       this.watches.set(number, watch);
       return watch;
     } catch (error) {
@@ -56,36 +56,28 @@ export class OomWatches {
 }
 
 export class OomWatch {
-  private readonly path: string;
+  private readonly cgroup: string;
   private readonly onKill: () => void;
   private readonly remove: () => void;
   private kills: number = 0;
 
-  constructor(path: string, onKill: () => void, remove: () => void) {
-    this.path = path;
+  constructor(cgroup: string, onKill: () => void, remove: () => void) {
+    this.cgroup = cgroup;
     this.onKill = onKill;
     this.remove = remove;
-    this.kills = this.count();
+    this.kills = oomKills(this.cgroup);
   }
 
   /** Looks now, whether or not the kernel has said anything. */
   check(): void {
-    const kills = this.count();
-    if (kills > this.kills) this.onKill();
+    const kills = oomKills(this.cgroup);
+    // Once the cgroup is gone there are none.
+    if (kills <= this.kills) return;
     this.kills = kills;
+    this.onKill();
   }
 
   close(): void {
     this.remove();
-  }
-
-  private count(): number {
-    try {
-      return parseOomKills(sys.readFile(this.path, 4096));
-    } catch (error) {
-      // The cgroup is gone.
-      if (!isSysError(error)) throw error;
-      return this.kills;
-    }
   }
 }
