@@ -3,6 +3,8 @@
 import { encodeText } from '../linux/utf8.ts';
 import type { Long } from './message.ts';
 
+const ALL_64_BITS = 0xffffffffffffffffn;
+
 export class Writer {
   private buffer: Uint8Array<ArrayBuffer> = new Uint8Array(256);
   private at = 256;
@@ -35,8 +37,9 @@ export class Writer {
   /** Any whole number of 64 bits; negative ones as two's complement. */
   long(value: Long): void {
     if (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER) return this.varint(value);
+    // QuickJS 2025-04-26 gives negative numbers back unchanged from BigInt.asUintN.
     const bytes: number[] = [];
-    for (let rest = BigInt.asUintN(64, BigInt(value)); rest > 0n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+    for (let rest = BigInt(value) & ALL_64_BITS; rest > 0n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
     bytes.push((bytes.pop() ?? 0) & 0x7f);
     this.raw(Uint8Array.from(bytes));
   }

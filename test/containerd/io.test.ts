@@ -38,13 +38,15 @@ test(
 test(
   'a terminal loses nothing either',
   async () => {
-    const make = 'stty -opost; i=0; while [ $i -lt 2000 ]; do printf "%01023d\\n" $i; i=$((i+1)); done';
+    const make = 'stty -opost -echo; i=0; while [ $i -lt 2000 ]; do printf "%01023d\\n" $i; i=$((i+1)); done; read end';
     const command = `ctr ${runArguments('tty', ['--tty'], 'sh', '-c', `'${make}'`).join(' ')}`;
     const client = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     let out = '';
     client.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    await until('the last line came', () => out.includes('01999'), 60);
+    client.stdin.end('\n');
     expect(await ended(client)).toBe(0);
     const lines = out.split(/\r?\n/).filter(Boolean);
     expect(lines).toEqual(Array.from({ length: 2000 }, (_, index) => String(index).padStart(1023, '0')));

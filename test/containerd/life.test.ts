@@ -6,12 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import { expect } from 'vitest';
 import { until } from '../harness/index.ts';
+import { listen } from './listener.ts';
 import {
   ctr,
   daemonPid,
   fdsOf,
   leftOf,
-  log,
   memoryOf,
   mustCtr,
   nothingLeftOf,
@@ -20,6 +20,7 @@ import {
   runArguments,
   serve,
   shims,
+  socket,
   socketOf,
   start,
   startDaemon,
@@ -126,9 +127,12 @@ test(
     await stopDaemon('SIGKILL');
     process.kill(pid, 'SIGKILL');
     await until('it has ended', () => !alive(pid), 10);
+    await delay(2000);
+    const listener = await listen(`${socket}.ttrpc`);
+    await until('it was told', () => listener.topics.length > 0, 15);
+    expect(listener.topics).toEqual(['/tasks/exit']);
+    await listener.close();
     await startDaemon();
-    // The daemon forwards to its own log at this level what it hears of tasks.
-    await until('the exit was told', () => /TaskExit.*away/.test(log()), 15);
     remove('away');
     await nothingLeftOf('away');
   },
@@ -236,7 +240,7 @@ test(
     };
     // The first few make what is kept for all.
     for (let index = 0; index < 20; index++) once(index);
-    expect(shims().length).toBe(1);
+    await until('there is one shim', () => shims().length === 1, 10);
     const before = { fds: fdsOf(shim).length, ...memoryOf(shim) };
     for (let index = 20; index < 520; index++) once(index);
     const after = { fds: fdsOf(shim).length, ...memoryOf(shim) };
