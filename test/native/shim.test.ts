@@ -209,7 +209,9 @@ test('a worker that is killed is an error of its call, and the shim goes on', as
   s.write();
   expect(await failure(s.create())).toMatch(/^2 create .*killed by signal 9/);
   delete s.box.config.hooks;
-  await until('what it left is gone', async () => (await failure(s.client.call('State', { id: s.id }))).startsWith('5'));
+  await until('what it left is gone', async () =>
+    (await failure(s.client.call('State', { id: s.id }))).startsWith('5'),
+  );
   expect((await s.run(['echo', 'again'])).out).toBe('again\n');
   await s.client.call('Delete', { id: s.id });
   await s.shutdown();
