@@ -197,7 +197,14 @@ export class Shim {
   }
 
   command(action: string, env: Record<string, string> = {}, input: Uint8Array = new Uint8Array(0)) {
-    const words = ['-namespace', namespace, '-address', join(scratch, 'containerd.sock'), '-publish-binary', '/nowhere'];
+    const words = [
+      '-namespace',
+      namespace,
+      '-address',
+      join(scratch, 'containerd.sock'),
+      '-publish-binary',
+      '/nowhere',
+    ];
     const bundle = action === 'delete' ? ['-bundle', this.bundle] : [];
     return spawnSync(shimProgram, [...words, '-id', this.id, ...bundle, action], {
       cwd: this.bundle,
