@@ -130,6 +130,7 @@ function discard(tasks: Tasks, container: Container): void {
       endLogger(tasks.parts.loop, init);
       container.close();
       tasks.busy.delete(id);
+      tasks.tidy();
     },
   );
 }

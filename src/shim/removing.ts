@@ -33,6 +33,7 @@ function removeExec(tasks: Tasks, container: Container, process: Process, answer
     container.execs.delete(process.execId);
     endLogger(tasks.parts.loop, process);
     process.io?.close();
+    tasks.tidy();
     answer.reply(goneOf(process));
   });
 }
@@ -74,6 +75,7 @@ function takeAway(tasks: Tasks, container: Container, id: string): void {
         for (const process of [init, ...container.execs.values()]) endLogger(loop, process);
         container.close();
         tasks.containers.delete(id);
+        tasks.tidy();
         const { pid, exitStatus, exitedAt } = goneOf(init);
         container.tell('/tasks/delete', TaskDelete, { containerId: id, pid, exitStatus, exitedAt });
       }

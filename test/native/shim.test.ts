@@ -20,6 +20,12 @@ async function failure(call: Promise<unknown>): Promise<string> {
   }
 }
 
+/** Asks until a call fails as expected, or no longer does. */
+async function untilIt(fails: boolean, code: string, call: () => Promise<unknown>): Promise<void> {
+  for (let tries = 0; (await failure(call())).startsWith(code) !== fails; tries++)
+    if (tries > 500) throw new Error(`waited in vain for ${code}`);
+}
+
 const status = async ({ client, id }: Shim, execId = ''): Promise<number> =>
   (await client.call('State', { id, execId })).status;
 
@@ -209,10 +215,13 @@ test('a worker that is killed is an error of its call, and the shim goes on', as
   s.write();
   expect(await failure(s.create())).toMatch(/^2 create .*killed by signal 9/);
   delete s.box.config.hooks;
-  await until('what it left is gone', async () =>
-    (await failure(s.client.call('State', { id: s.id }))).startsWith('5'),
-  );
-  expect((await s.run(['echo', 'again'])).out).toBe('again\n');
+  s.box.config.process.args = ['echo', 'again'];
+  s.write();
+  const streams = s.streams();
+  await untilIt(false, '6', () => s.create(streams.names));
+  await s.client.call('Start', { id: s.id });
+  expect(await streams.out()).toBe('again\n');
+  await s.client.call('Wait', { id: s.id });
   await s.client.call('Delete', { id: s.id });
   await s.shutdown();
 });
@@ -223,12 +232,15 @@ test('a client that gives up Create leaves no container behind', async (t) => {
   s.write();
   const impatient = new TaskClient(s.path);
   const creating = failure(impatient.call('Create', { id: s.id, bundle: s.bundle }));
-  await until('it is being made', async () => (await failure(s.create())).startsWith('6'));
+  await untilIt(true, '6', () => s.create({ options: { typeUrl: 'a.b.Options', value: new Uint8Array(1) } }));
   impatient.close();
   expect(await creating).toMatch(/ttrpc: closed/);
-  await until('it is gone', () => !existsSync(`/run/containerd/tsrun/test/${s.id}`));
   delete s.box.config.hooks;
-  expect((await s.run(['true'])).status).toBe(0);
+  s.box.config.process.args = ['true'];
+  s.write();
+  await untilIt(false, '6', () => s.create());
+  await s.client.call('Delete', { id: s.id });
+  expect(existsSync(`/run/containerd/tsrun/test/${s.id}`)).toBe(false);
 });
 
 test('events that containerd was not there for come when it is, in order', async (t) => {
