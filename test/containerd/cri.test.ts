@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { archive, must } from '../engines/engine.ts';
-import { controllers, runtime, scratch, until } from '../harness/index.ts';
+import { controllers, projectDir, runtime, scratch, until } from '../harness/index.ts';
 import { CONTAINER, Cri, NODE, type PodSandboxConfig } from './cri.ts';
 import type { InputOf } from '../../src/proto/message.ts';
 import type { ContainerConfig } from './cri.ts';
@@ -22,11 +22,14 @@ import {
 } from './daemon.ts';
 
 const pause = 'localhost/tsrun-pause:latest';
-const options =
+/** The handler as docs/containerd.md has it, or one for a peer. */
+const handler =
   runtime.family === 'tsrun'
-    ? ''
-    : `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.box.options]
-  BinaryName = "${runtime.command[0]}"`;
+    ? /```toml\nversion = 2\n([^`]*)```/.exec(readFileSync(join(projectDir, 'docs/containerd.md'), 'utf8'))?.[1]
+    : `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tsrun]
+  runtime_type = "${runtimeName}"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tsrun.options]
+    BinaryName = "${runtime.command[0]}"`;
 
 serve(
   `[plugins."io.containerd.grpc.v1.cri"]
@@ -35,11 +38,7 @@ serve(
   # Every pod has a share of the CPU, also where nothing can share it.
   disable_cgroup = ${!controllers().includes('cpu')}
   disable_apparmor = ${!existsSync('/sys/kernel/security/apparmor')}
-[plugins."io.containerd.grpc.v1.cri".containerd]
-  default_runtime_name = "box"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.box]
-  runtime_type = "${runtimeName}"
-${options}`,
+${handler}`,
   'k8s.io',
 );
 
@@ -67,7 +66,7 @@ const ids: { pods: string[] } = { pods: [] };
 
 async function runPod(name: string, change: Partial<InputOf<typeof PodSandboxConfig>> = {}): Promise<string> {
   mkdirSync(join(logs, name), { recursive: true });
-  const { podSandboxId } = await cri.call('RunPodSandbox', { config: { ...podConfig(name), ...change } });
+  const { podSandboxId } = await cri.call('RunPodSandbox', { config: { ...podConfig(name), ...change }, runtimeHandler: 'tsrun' });
   ids.pods.push(podSandboxId);
   return podSandboxId;
 }

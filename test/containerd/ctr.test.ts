@@ -1,6 +1,6 @@
 // containerd with its own client, as people use them: containers, tasks, and what is left of them.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { talk } from '../engines/engine.ts';
 import { until } from '../harness/index.ts';
@@ -189,12 +189,28 @@ test('events come in the order that clients rely on', async () => {
   await nothingLeftOf('tells');
 });
 
-test('file:// and binary:// take the output in place of fifos', async () => {
-  const file = `/tmp/${namespace}.log`;
-  start('to-file', [`--log-uri=file://${file}`], 'sh', '-c', 'echo one; echo two >&2');
-  await until('it has stopped', () => status('to-file') === 'STOPPED', 15);
-  expect(readFileSync(file, 'utf8').split('\n').toSorted()).toEqual(['', 'one', 'two']);
-  remove('to-file');
-  await nothingLeftOf('to-file');
-  expect(existsSync(file)).toBe(true);
-});
+test(
+  'a process that is killed for want of memory is told of before its exit',
+  async () => {
+    const watcher = spawn('ctr', [...runArguments('', []).slice(0, 4), 'events'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let seen = '';
+    watcher.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+    await until(
+      'events are heard',
+      () => {
+        mustCtr('namespace', 'label', namespace, `x=${Date.now()}`);
+        return seen.includes('/namespaces/update');
+      },
+      20,
+    );
+    expect(run('eats', ['--memory-limit=16777216'], 'load', 'memory', '200').code).toBe(137);
+    await until('the last event came', () => seen.includes('/tasks/delete'), 15);
+    watcher.kill();
+    const topics = [...seen.matchAll(/ \/tasks\/(\S+) /g)].map(([, topic]) => topic);
+    expect(topics.filter((topic, index) => topic !== topics[index - 1])).toEqual(['create', 'start', 'oom', 'exit', 'delete']);
+    await nothingLeftOf('eats');
+  },
+  { needs: ['controller:memory'], except: { runc: 'tells it in any order', crun: 'tells it in any order' } },
+);

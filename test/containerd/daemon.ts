@@ -190,7 +190,7 @@ export function leftOf(id: string): string[] {
   const bundle = join(state, 'io.containerd.runtime.v2.task', namespace, id);
   return [
     ...shims(id).map((pid) => `shim ${pid}`),
-    ...[socketOf(id), bundle, `/run/tsrun/${namespace}/${id}`, `/run/containerd/runc/${namespace}/${id}`].filter(
+    ...[socketOf(id), bundle, `/run/containerd/tsrun/${namespace}/${id}`, `/run/containerd/runc/${namespace}/${id}`].filter(
       (path) => existsSync(path),
     ),
     ...read('/proc/self/mountinfo')
