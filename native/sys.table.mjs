@@ -211,7 +211,7 @@ export const sys = {
   dial: {
     args: { path: 'str' },
     result: 'num',
-    doc: 'A stream socket that does not block, connected to a path of at most 107 bytes; EAGAIN if the other side is slow to accept. unix(7)',
+    doc: 'A stream socket that does not block, connected to a path of any length; EAGAIN if the other side is slow to accept. unix(7)',
   },
   socketPair: {
     args: {},

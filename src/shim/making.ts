@@ -198,7 +198,7 @@ function startExec(tasks: Tasks, container: Container, process: Process, answer:
   process.stage = 'starting';
   tasks.parts.workers.start(
     `exec ${execId} in ${id}`,
-    () => execProcess(place, execId, spec, streams),
+    () => execProcess(place, spec, streams),
     (outcome) => {
       if (outcome.error === undefined) {
         process.stage = 'running';
