@@ -105,8 +105,12 @@ oom_score = 0
 ${cri === '' ? 'disabled_plugins = ["io.containerd.grpc.v1.cri"]' : cri}
 `;
 
-/** One daemon for the test file. @param cri The table of the CRI plugin, which is off without. */
-export function serve(cri = ''): void {
+/**
+ * One daemon for the test file.
+ * @param cri The table of the CRI plugin, which is off without.
+ * @param images The namespace that gets the image.
+ */
+export function serve(cri = '', images = namespace): void {
   beforeAll(async () => {
     mkdirSync(scratch, { recursive: true });
     const bottom = config(cri);
@@ -118,7 +122,7 @@ export function serve(cri = ''): void {
       [lines[0], ...off, ...lines.slice(1).filter((line) => !off.includes(line))].join('\n'),
     );
     await startDaemon();
-    mustCtr('image', 'import', archive());
+    must('ctr', '--address', socket, '--namespace', images, 'image', 'import', archive());
   }, 120_000 * slowness);
   afterAll(async () => {
     for (const name of namesOf('container')) remove(name);
@@ -159,13 +163,13 @@ export const socketOf = (group: string, grpc = socket): string =>
 const read = (path: string): string => quietly(() => readFileSync(path, 'utf8')) ?? '';
 
 /** Processes of the shim's program for this containerd; for one group, if that is given. */
-export function shims(group?: string): number[] {
+export function shims(group?: string, of = namespace): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       const args = read(`/proc/${pid}/cmdline`).split('\0');
-      if (basename(args[0] ?? '') !== shimName || !args.includes(namespace)) return false;
+      if (basename(args[0] ?? '') !== shimName || !args.includes(of)) return false;
       return group === undefined || args[args.indexOf('-id') + 1] === group;
     });
 }

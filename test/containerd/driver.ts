@@ -42,6 +42,7 @@ export class Driver {
 
   /** Whatever bytes as a payload. */
   send(service: string, method: string, payload: Uint8Array, timeout = 10_000): Promise<Uint8Array> {
+    setTimeout(() => this.client.expire(), timeout + 5).unref();
     return new Promise((resolve, reject) => {
       this.client.call({ service, method, payload, timeout }, (outcome) => {
         if (outcome instanceof StatusError) reject(new Error(`${outcome.code} ${outcome.message}`));
