@@ -45,6 +45,9 @@ function mayHaveGroups({ additionalGids = [] }: User, { euid }: HostFacts): bool
   ]);
 }
 
+/** Of a container without a filter. */
+export const noSeccomp: SeccompPlan = { privileged: [], created: [], last: [], host: [] };
+
 /** Where programs are looked for if the configuration has no PATH; it is not given to the program. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
