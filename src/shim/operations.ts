@@ -156,7 +156,7 @@ function runtimeOf(
   cgroupManager: 'cgroupfs' | 'systemd' = 'cgroupfs',
   warn: (message: string) => void = () => {},
 ): Runtime {
-  return new Runtime({ root, cgroupManager, warn });
+  return new Runtime({ root, cgroupManager, warn, error: warn });
 }
 
 /** A path such as `kubepods.slice:cri-containerd:ID` is one that only systemd can make. */
