@@ -10,7 +10,7 @@ import type { Tasks } from './tasks.ts';
 const ARRIVAL_MS = 500;
 /** For containerd to hear what is not yet told. */
 const TELLING_MS = 5_000;
-const STEP_MS = 5;
+const STEP_MS = 1;
 
 export class Farewell {
   private readonly loop: Loop;
