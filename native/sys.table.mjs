@@ -267,6 +267,11 @@ export const sys = {
     doc: 'mount(2), for options that fsconfig(2) has no room for.',
   },
   unmount: { args: { path: 'str', flags: 'u32' }, result: 'void', doc: 'umount2(2)' },
+  loopDevice: {
+    args: { path: 'str', readOnly: 'u32', direct: 'u32' },
+    result: 'nums',
+    doc: 'A block device of a file: [its number, a descriptor]. It lasts as long as it is open or mounted; direct bypasses the cache of the file. loop(4)',
+  },
   userNamespace: {
     args: { uidMap: 'str', gidMap: 'str' },
     result: 'num',

@@ -10,7 +10,16 @@ import { Any, pack } from '../../src/proto/well-known.ts';
 import { BootstrapParams, BootstrapResult, RuntimeInfo } from '../../src/shim/messages/bootstrap.ts';
 import { RuncOptions } from '../../src/shim/messages/options.ts';
 import { DeleteResponse } from '../../src/shim/messages/task.ts';
-import { cgroupsOf, expect, processesOf, scratch, stateRoot, test as anyTest, until } from '../harness/index.ts';
+import {
+  cgroupsOf,
+  expect,
+  namespaces,
+  processesOf,
+  scratch,
+  stateRoot,
+  test as anyTest,
+  until,
+} from '../harness/index.ts';
 import { Shim, shim, shimProgram, TaskClient } from '../harness/shim.ts';
 
 const test = (name: string, body: (t: TestContext) => void | Promise<void>): void =>
@@ -179,4 +188,59 @@ test('root file systems: an overlay, one of more layers than a page has room for
   const mapped = ['uidmap=0:1000:65536', 'gidmap=0:2000:65536'];
   expect(await run(overlay([lower], ...mapped), 'stat', '-c', '%u:%g', '/bin/busybox')).toBe('1000:2000\n');
   expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(s.bundle);
+});
+
+anyTest('a root file system in a file', { only: ['tsrun'], needs: ['program:mke2fs'] }, async (t) => {
+  const s = shim(t, { root: { path: 'mounted', readonly: false } });
+  const image = s.box.path('image');
+  const made = spawnSync('mke2fs', ['-q', '-t', 'ext4', '-d', s.box.rootfs, image, '32M']);
+  expect([made.status, made.stderr.toString()]).toEqual([0, '']);
+  s.box.config.process.args = ['sh', '-c', 'echo x > /new && grep " / " /proc/mounts'];
+  s.write();
+  const streams = s.streams();
+  await s.create({ ...streams.names, rootfs: [{ type: 'ext4', source: image, options: ['loop', 'direct-io'] }] });
+  const waiting = s.client.call('Wait', { id: s.id });
+  await s.client.call('Start', { id: s.id });
+  expect((await waiting).exitStatus).toBe(0);
+  expect(await streams.out()).toMatch(/^\/dev\/loop\d+ \/ ext4 /);
+  await s.client.call('Delete', { id: s.id });
+  await until('the device is free', () => !spawnSync('losetup').stdout.toString().includes(image));
+});
+
+test('with IoUid, IoGid and Root, another user of a user namespace writes to its own streams by their names', async (t) => {
+  const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const s = shim(t, { ...namespaces({ add: ['user'] }), process: { user: { uid: 7, gid: 7 } } });
+  s.box.config.linux.uidMappings = ids;
+  s.box.config.linux.gidMappings = ids;
+  s.box.giveTo(100_000);
+  s.box.config.process.args = ['sh', '-c', 'echo out > /dev/stdout; echo err > /dev/stderr; id -u'];
+  s.write();
+  const streams = s.streams();
+  const root = join(stateRoot, 'elsewhere');
+  await s.create({ ...streams.names, options: pack(RuncOptions, { root, ioUid: 100_000, ioGid: 100_000 }) });
+  expect(existsSync(join(root, 'test', s.id, 'state.json'))).toBe(true);
+  const waiting = s.client.call('Wait', { id: s.id });
+  await s.client.call('Start', { id: s.id });
+  expect((await waiting).exitStatus).toBe(0);
+  expect([await streams.out(), await streams.err()]).toEqual(['out\n7\n', 'err\n']);
+  await s.kill();
+  expect(s.command('delete').status).toBe(0);
+  expect(existsSync(join(root, 'test', s.id))).toBe(false);
+});
+
+test('a file system in user space is mounted by its program', async (t) => {
+  const program = join(scratch, 'fuse-programs', 'mount.fuse');
+  mkdirSync(join(program, '..'), { recursive: true });
+  writeFileSync(program, '#!/bin/sh\necho "$@" > "$1/said"\nexec mount --bind "$1" "$2"\n', { mode: 0o755 });
+  const env = { PATH: `${join(program, '..')}:${process.env['PATH']}` };
+  const s = shim(t, { root: { path: 'mounted', readonly: false } }, { env });
+  s.box.config.process.args = ['cat', '/said'];
+  s.write();
+  const streams = s.streams();
+  const rootfs = [{ type: 'fuse.own', source: s.box.rootfs, options: ['ro', 'nosuid'] }];
+  await s.create({ ...streams.names, rootfs });
+  await s.client.call('Start', { id: s.id });
+  await s.client.call('Wait', { id: s.id });
+  expect(await streams.out()).toBe(`${s.box.rootfs} ${s.bundle}/rootfs -o ro,nosuid -t own\n`);
+  await s.client.call('Delete', { id: s.id });
 });
