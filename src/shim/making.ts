@@ -130,7 +130,6 @@ function discard(tasks: Tasks, container: Container): void {
       endLogger(tasks.parts.loop, init);
       container.close();
       tasks.busy.delete(id);
-      tasks.tidy();
     },
   );
 }

@@ -141,6 +141,7 @@ test('delete of a pod takes away the containers of the pod that have nobody else
     await s.client.call('Start', { id: s.id });
   }
   writeFileSync(join(member.bundle, 'sandbox'), pod.id);
+  writeFileSync(join(pod.bundle, 'bootstrap.json'), '{}');
   await pod.kill();
   expect(pod.command('delete').status).toBe(0);
   for (const s of [pod, member]) expect(cgroupsOf(s.id)).toEqual([]);

@@ -188,9 +188,13 @@ test('pause, resume, metrics and update', async (t) => {
 test('a container that was never started is deleted, and its end is told', async (t) => {
   const s = shim(t);
   await s.create();
+  await s.exec('never', ['true']);
+  const waiting = s.client.call('Wait', { id: s.id, execId: 'never' });
   expect((await s.client.call('Delete', { id: s.id })).exitStatus).toBe(137);
+  // Nobody waits for ever for what can never be.
+  expect((await waiting).exitStatus).toBe(255);
   await s.shutdown();
-  expect(s.events.topics).toEqual(['create', 'exit', 'delete']);
+  expect(s.events.topics).toEqual(['create', 'exec-added never', 'exit', 'delete']);
 });
 
 test('nothing waits for a hook that is slow, and its container is another matter', async (t) => {
