@@ -200,8 +200,8 @@ export class Cri {
       let sentence = 'no trailers';
       const note = (headers: Record<string, unknown>) => {
         if (headers['grpc-status'] === undefined) return;
-        status = String(headers['grpc-status']);
-        sentence = decodeURIComponent(String(headers['grpc-message'] ?? ''));
+        status = headers['grpc-status'] as string;
+        sentence = decodeURIComponent((headers['grpc-message'] as string | undefined) ?? '');
       };
       stream.setTimeout(60_000 * slowness, () => stream.destroy(new Error(`${method}: no answer`)));
       stream.on('response', note);
