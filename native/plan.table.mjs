@@ -233,6 +233,11 @@ export const steps = {
     doc: 'Checks that the joined user namespace has these mappings. user_namespaces(7)',
     fields: { file: 'str', map: 'str' },
   },
+  make_dumpable: {
+    on: 'init',
+    doc: "Gives init's files in /proc to the caller, until become_root takes them back. PR_SET_DUMPABLE in prctl(2)",
+    fields: {},
+  },
   become_root: {
     on: 'init',
     doc: 'Takes uid 0 and gid 0 of the user namespace, and drops the groups of the caller unless they are kept. setresuid(2)',

@@ -211,7 +211,7 @@ export const sys = {
   dial: {
     args: { path: 'str' },
     result: 'num',
-    doc: 'A stream socket that does not block, connected to a path of at most 107 bytes; EAGAIN if the other side is slow to accept. unix(7)',
+    doc: 'A stream socket that does not block, connected to a path of any length; EAGAIN if the other side is slow to accept. unix(7)',
   },
   socketPair: {
     args: {},
@@ -267,6 +267,11 @@ export const sys = {
     doc: 'mount(2), for options that fsconfig(2) has no room for.',
   },
   unmount: { args: { path: 'str', flags: 'u32' }, result: 'void', doc: 'umount2(2)' },
+  loopDevice: {
+    args: { path: 'str', readOnly: 'u32', direct: 'u32' },
+    result: 'nums',
+    doc: 'A block device of a file: [its number, a descriptor]. It lasts as long as it is open or mounted; direct bypasses the cache of the file. loop(4)',
+  },
   userNamespace: {
     args: { uidMap: 'str', gidMap: 'str' },
     result: 'num',

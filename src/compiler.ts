@@ -7,6 +7,7 @@ import { seccompProgram } from './execute/seccomp-program.ts';
 import { ownedMount } from './plan/delegation.ts';
 import type { CgroupManager } from './plan/host.ts';
 import { resctrlGroup } from './plan/resctrl.ts';
+import { asksForCgroup } from './plan/cgroup.ts';
 import { compile, type Plan, type PlanRequest } from './plan/plan.ts';
 
 export { openBundle, seccompProgram };
@@ -22,6 +23,7 @@ export function planBundle(id: string, bundle: Bundle, options: PlanOptions, man
     kernelMounts: noPivot,
     resctrlGroup: linux.intelRdt === undefined ? undefined : resctrlGroup(linux.intelRdt, id),
     delegate: ownedMount(bundle.spec) >= 0,
+    cgroupAsked: asksForCgroup(linux),
     labels: [process?.apparmorProfile, process?.selinuxLabel, linux.mountLabel].some((label) => label !== undefined),
   });
   return compile(

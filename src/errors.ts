@@ -137,6 +137,8 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
     return name === 'ENOENT' ? 'this kernel has no time namespaces' : undefined;
   if (op === 'checkIdMap' && name === 'EINVAL')
     return 'the joined user namespace has other mappings: leave linux.uidMappings and linux.gidMappings out';
+  if (op === 'writeIdMap' && name === 'EPERM')
+    return 'without root only the own id can be mapped, by one entry of size 1';
   if (op === 'mapIds') {
     if (name === 'EINVAL')
       return 'this file system, or this kernel, has no id-mapped mounts, or the mount has mappings already';
@@ -150,6 +152,8 @@ function hintFor(op: string, { errno, call, object, message }: FailedStep): stri
   if (call === 'unshare' && name === 'EPERM')
     return 'a user namespace cannot be made in a chroot, nor without the right to';
   if (call === 'unshare' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
+  if (call === 'clone3' && name === 'EACCES')
+    return "a process may enter the container's cgroup only from one below a common cgroup that the caller owns: systemd-run --user --scope leads there";
   if (call === 'clone3' && name === 'ENOSPC') return 'the limit in /proc/sys/user/max_*_namespaces is reached';
   if (call === 'setgroups' || call === 'setresuid' || call === 'setresgid')
     return name === 'EINVAL' ? 'the id has no mapping in the user namespace' : undefined;
@@ -170,6 +174,10 @@ export function sysError(
 
 /** A field that is accepted and changes nothing. */
 export const ignoredLimit = (pointer: string, why: string): string => `${pointer} in config.json has no effect: ${why}`;
+
+/** memory.events of the cgroup counts the processes that were killed. */
+export const outOfMemory = (id: string, kills: number): string =>
+  `container ${JSON.stringify(id)}: out of memory (OOM): the kernel killed ${kills === 1 ? 'one process' : `${kills} processes`} (oom_kill in memory.events)`;
 
 // Phrases that engines look for; the words before the colon are for people.
 export const noSuchContainer = (id: string) =>

@@ -3,7 +3,7 @@
 import { ownCgroup, subCgroup } from './cgroup/sub-cgroup.ts';
 import { notRunning, sysError, TsrunError } from './errors.ts';
 import { execute, failure } from './execute/execute.ts';
-import { type FactsWanted, readHostFacts } from './execute/facts.ts';
+import { noFacts, readHostFacts } from './execute/facts.ts';
 import { waitInForeground } from './execute/foreground.ts';
 import { readAfterGate } from './execute/gate.ts';
 import { checkTerminal, closeAll, handOut, type HandOut, writePidFile } from './execute/hand-out.ts';
@@ -66,15 +66,6 @@ export async function exec(
   sys.close(target);
   return attend(plan, report, options);
 }
-
-const noFacts: FactsWanted = {
-  manager: 'disabled',
-  kernelMounts: false,
-  environment: false,
-  labels: false,
-  resctrlGroup: undefined,
-  delegate: false,
-};
 
 function factsFor({ process, linux }: Spec, id: string): HostFacts {
   return readHostFacts({

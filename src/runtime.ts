@@ -1,7 +1,15 @@
 // The main path: each verb of a container's life, top to bottom. The command line and the shim are users of this class.
 
 import type { Bundle } from './bundle/bundle.ts';
-import { ignoredLimit, noSuchContainer, stepError, sysError, TsrunError, withoutCgroup } from './errors.ts';
+import {
+  ignoredLimit,
+  noSuchContainer,
+  outOfMemory,
+  stepError,
+  sysError,
+  TsrunError,
+  withoutCgroup,
+} from './errors.ts';
 import type { ExecOptions } from './exec.ts';
 import { execute, failure, type Observer, runHostSteps } from './execute/execute.ts';
 import { waitInForeground } from './execute/foreground.ts';
@@ -32,6 +40,8 @@ export interface RuntimeOptions {
   readonly cgroupManager: 'cgroupfs' | 'systemd' | 'disabled';
   /** Told of what went wrong after which the command goes on, such as a failing poststop hook. */
   readonly warn: (message: string) => void;
+  /** Told of what the exit code of a container in the foreground does not say, such as an OOM kill. */
+  readonly error: (message: string) => void;
 }
 
 export interface CreateOptions extends HandOut {
@@ -126,6 +136,7 @@ export class Runtime {
         return 0;
       }
       const code = this.attend(record, created.report, signals, lock, notify);
+      if (code === 128 + SIGKILL) await this.tellOutOfMemory(record);
       if (!options.keep && this.store.retake(lock)) this.remove(record);
       return code;
     } finally {
@@ -247,15 +258,19 @@ export class Runtime {
     this.change(id, 'resume', ({ path }) => thaw(path));
   }
 
-  /** Changes limits while the container runs: all of them, or after a failure none. runc-update(8) */
-  async update(id: string, change: LinuxResources): Promise<void> {
-    const { updateCgroup } = await import('./updater.ts');
+  /**
+   * Changes limits while the container runs: all of them, or after a failure none. runc-update(8)
+   * @param schemas Lines for its class of resctrl.
+   */
+  async update(id: string, change: LinuxResources, schemas: readonly string[] = []): Promise<void> {
+    const { updateCgroup, updateSchemas } = await import('./updater.ts');
     await this.connectFor(id);
     this.change(id, 'update', ({ path, unit }, record) => {
       const setProperties =
         unit === undefined ? undefined : (list: readonly UnitProperty[]) => this.systemd?.setProperties(unit, list);
+      const made = schemas.length === 0 ? [] : updateSchemas(record, this.store.config(id), schemas, processesOf(path));
       const resources = updateCgroup(path, record.resources ?? {}, change, setProperties);
-      this.store.save({ ...record, resources });
+      this.store.save({ ...record, resources, resctrl: [...made, ...(record.resctrl ?? [])] });
     });
   }
 
@@ -474,6 +489,14 @@ export class Runtime {
       if (this.store.retake(lock)) this.abandon(record, pidfd);
       throw error;
     }
+  }
+
+  /** The kernel's OOM killer leaves the same exit code as `kill -9`. */
+  private async tellOutOfMemory({ id, cgroup }: ContainerRecord): Promise<void> {
+    if (cgroup === undefined) return;
+    const { oomKills } = await import('./stats/read.ts');
+    const kills = oomKills(cgroup.path);
+    if (kills > 0) this.options.error(outOfMemory(id, kills));
   }
 
   /** Ends what a record names, whoever is at work on it. Best effort: what is left is found under the lock. */

@@ -49,6 +49,12 @@ int step_unshare(struct context *context, const struct step_unshare *step) {
   return error < 0 ? failed(context, "unshare", "", error) : 0;
 }
 
+int step_make_dumpable(struct context *context, const struct step_make_dumpable *step) {
+  (void)step;
+  long error = SYSCALL5(prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+  return error < 0 ? failed(context, "prctl(PR_SET_DUMPABLE)", "", error) : 0;
+}
+
 int step_become_root(struct context *context, const struct step_become_root *step) {
   long error = SYSCALL3(setresgid, 0, 0, 0);
   if (error < 0) return failed(context, "setresgid", "0", error);

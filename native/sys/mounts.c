@@ -3,11 +3,13 @@
 #include "gen/sys.gen.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -100,5 +102,41 @@ int64_t sys_user_namespace(const char *uid_map, const char *gid_map) {
   kill(child, SIGKILL);
   while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
   }
+  return result;
+}
+
+int64_t sys_loop_device(const char *path, uint32_t read_only, uint32_t direct, struct sys_out *out) {
+  int file = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+  if (file < 0) return sys_fail("open", path);
+  int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  int64_t result = control < 0 ? sys_fail("open", "/dev/loop-control") : 0;
+  struct loop_config config = {.fd = (uint32_t)file,
+                               .info = {.lo_flags = LO_FLAGS_AUTOCLEAR |
+                                                    (read_only ? LO_FLAGS_READ_ONLY : 0) |
+                                                    (direct ? LO_FLAGS_DIRECT_IO : 0)}};
+  /* Between the question for a free device and its use another process may take it. */
+  for (int tries = 0; result == 0; tries++) {
+    int number = ioctl(control, LOOP_CTL_GET_FREE);
+    if (number < 0) {
+      result = sys_fail("ioctl(LOOP_CTL_GET_FREE)", "/dev/loop-control");
+      break;
+    }
+    char device[32];
+    snprintf(device, sizeof device, "/dev/loop%d", number);
+    int fd = open(device, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (fd < 0) {
+      result = sys_fail("open", device);
+    } else if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
+      double numbers[] = {number, fd};
+      result = sys_give_numbers(out, numbers, 2);
+      if (result < 0) close(fd);
+      break;
+    } else {
+      if (errno != EBUSY || tries == 50) result = sys_fail("ioctl(LOOP_CONFIGURE)", device);
+      close(fd);
+    }
+  }
+  if (control >= 0) close(control);
+  close(file);
   return result;
 }

@@ -38,18 +38,6 @@ int64_t sys_accept(int32_t listener) {
   return fd < 0 ? sys_fail("accept4", "") : fd;
 }
 
-int64_t sys_dial(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) return sys_fail_with("connect", path, ENAMETOOLONG);
-  strcpy(address.sun_path, path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return sys_fail("socket", path);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-  int64_t result = sys_fail("connect", path);
-  close(fd);
-  return result;
-}
-
 int64_t sys_socket_pair(struct sys_out *out) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return sys_fail("socketpair", "");

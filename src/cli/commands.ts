@@ -287,6 +287,8 @@ export const commands = {
       { name: 'cpuset-mems', kind: 'string', value: 'LIST', doc: 'memory nodes to use' },
       { name: 'pids-limit', kind: 'string', value: 'N', doc: 'the limit of processes and threads' },
       { name: 'blkio-weight', kind: 'string', value: 'N', doc: 'share of disk time, 10 to 1000' },
+      { name: 'l3-cache-schema', kind: 'string', value: 'LINE', doc: 'the part of the L3 cache, as in resctrl' },
+      { name: 'mem-bw-schema', kind: 'string', value: 'LINE', doc: 'the memory bandwidth, as in resctrl' },
     ],
   },
   ps: {

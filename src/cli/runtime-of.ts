@@ -11,6 +11,7 @@ export function runtimeOf({ globals, log }: Context): Runtime {
     root: stateRoot(globals.root),
     cgroupManager: manager,
     warn: (message) => log.write('warning', message),
+    error: (message) => log.write('error', message),
   });
 }
 

@@ -14,7 +14,8 @@ type Flags = InvocationOf<'update'>['flags'];
 /** Either a file with all limits, or flags for single ones: as in runc, the file makes the flags mean nothing. */
 export async function update({ flags, args }: InvocationOf<'update'>, context: Context): Promise<number> {
   const change = flags.resources === undefined ? fromFlags(flags) : fromFile(flags.resources);
-  await runtimeOf(context).update(args.containerId, change);
+  const schemas = [flags.l3CacheSchema, flags.memBwSchema].filter((line) => line !== undefined);
+  await runtimeOf(context).update(args.containerId, change, schemas);
   return 0;
 }
 

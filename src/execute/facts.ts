@@ -1,7 +1,7 @@
 // Reads what the plan has to know about the host.
 
 import { findCgroup2, parseOwnCgroup } from '../cgroup/path.ts';
-import type { CgroupFacts, CgroupManager, HostFacts, ResctrlFacts } from '../plan/host.ts';
+import type { CgroupFacts, CgroupManager, HostFacts, ResctrlFacts, SystemdFacts } from '../plan/host.ts';
 import { readAnyText, sys, unlessMissing } from '../linux/sys.ts';
 
 const FILE_MOST = 4 << 20;
@@ -20,16 +20,30 @@ export interface FactsWanted {
   readonly resctrlGroup: string | undefined;
   /** True where the container is to own its cgroup. */
   readonly delegate: boolean;
+  /** True where the configuration names a cgroup, or limits: without root there is none otherwise, unless it can be made. */
+  readonly cgroupAsked: boolean;
 }
+
+/** Nothing that a container is not asked for: to be spread into. */
+export const noFacts: FactsWanted = {
+  manager: 'disabled',
+  kernelMounts: false,
+  environment: false,
+  labels: false,
+  resctrlGroup: undefined,
+  delegate: false,
+  cgroupAsked: true,
+};
 
 export function readHostFacts(wanted: FactsWanted): HostFacts {
   const [permitted = 0, bounding = 0, lastCapability = 0] = sys.capabilities();
+  const euid = sys.userId();
   return {
-    euid: sys.userId(),
+    euid,
     permitted,
     bounding,
     lastCapability,
-    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted.manager, wanted.delegate),
+    cgroup: wanted.manager === 'disabled' ? undefined : readCgroup(wanted, wanted.manager, euid),
     appArmor: wanted.labels && read('/sys/module/apparmor/parameters/enabled')?.trim() === 'Y',
     seLinux: wanted.labels && read('/sys/fs/selinux/enforce') !== undefined,
     resctrl: wanted.resctrlGroup === undefined ? undefined : readResctrl(wanted.resctrlGroup),
@@ -39,7 +53,11 @@ export function readHostFacts(wanted: FactsWanted): HostFacts {
   };
 }
 
-function readCgroup(manager: CgroupManager, delegate: boolean): CgroupFacts | undefined {
+function readCgroup(
+  { delegate, cgroupAsked }: FactsWanted,
+  manager: 'cgroupfs' | SystemdFacts,
+  euid: number,
+): CgroupFacts | undefined {
   // The usual place first: mountinfo is long on a busy host, and reading it takes the kernel's mount lock.
   let mount: string | undefined = '/sys/fs/cgroup';
   let controllers = read(`${mount}/cgroup.controllers`);
@@ -48,14 +66,26 @@ function readCgroup(manager: CgroupManager, delegate: boolean): CgroupFacts | un
     if (mount === undefined) return undefined;
     controllers = read(`${mount}/cgroup.controllers`) ?? '';
   }
+  const own = parseOwnCgroup(read('/proc/self/cgroup') ?? '') ?? '/';
+  const isRoot = euid === 0 && !inUserNamespace();
+  if (manager === 'cgroupfs' && !isRoot && !cgroupAsked && !isOwner(`${mount}${parentOf(own)}`, euid)) return undefined;
   return {
     mount,
-    own: parseOwnCgroup(read('/proc/self/cgroup') ?? '') ?? '/',
+    own,
     controllers: words(controllers),
+    filtersDevices: isRoot,
     delegate: delegate ? words(read('/sys/kernel/cgroup/delegate')) : undefined,
     ...(typeof manager === 'object' ? { systemd: manager } : {}),
   };
 }
+
+/** The first user namespace alone maps all ids to themselves. user_namespaces(7) */
+const inUserNamespace = (): boolean => !/^\s*0\s+0\s+4294967295\s*$/.test(read('/proc/self/uid_map') ?? '');
+
+/** Who may make cgroups in a directory has been given it. cgroups(7), Cgroups v2 delegation */
+const isOwner = (directory: string, euid: number): boolean => unlessMissing(() => sys.stat(directory))?.[1] === euid;
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
 
 function readResctrl(group: string): ResctrlFacts | undefined {
   const mount = '/sys/fs/resctrl';

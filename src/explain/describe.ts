@@ -115,6 +115,8 @@ export function describe(step: Step | UnitStep): string {
       return `enter the new time namespace${step.offsets === '' ? '' : `, offsets ${step.offsets.trim().replaceAll('\n', ', ')}`}`;
     case 'checkIdMap':
       return `check ${step.file}: ${mapText(step.map)}`;
+    case 'makeDumpable':
+      return "give init's files in /proc to the caller";
     case 'becomeRoot':
       return 'become uid 0, gid 0';
     case 'fork':

@@ -5,7 +5,7 @@ import { type CgroupLimits, type CgroupWrite, cgroupWrites, type IgnoredLimit } 
 import { cgroupPath } from '../cgroup/path.ts';
 import { unitName, unitPath } from '../cgroup/unit.ts';
 import { ConfigError, type Problem } from '../errors.ts';
-import type { LinuxResources, Spec } from '../spec/types.ts';
+import type { Linux, LinuxResources, Spec } from '../spec/types.ts';
 import { planDelegation } from './delegation.ts';
 import type { CgroupFacts, HostFacts } from './host.ts';
 import type { HostStep } from './steps.gen.ts';
@@ -35,7 +35,7 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
   const { path, unit } = place(spec, id, from, facts.cgroup, writes);
   // pids.max 0 forbids the very fork that makes init, so it is written when init stands.
   const late = (write: CgroupWrite) => write.file === 'pids.max';
-  const program = deviceFilter(resources.devices ?? []);
+  const program = facts.cgroup.filtersDevices ? deviceFilter(resources.devices ?? []) : new Uint8Array(0);
   const before: HostStep[] = [
     ...(unit === undefined ? directories(path, from, facts.cgroup, controllers) : []),
     unit === undefined
@@ -52,7 +52,24 @@ export function planCgroup(spec: Spec, id: string, facts: HostFacts): CgroupPlan
       why: 'cgroup v2 asks a BPF program which devices may be opened',
     });
   }
-  return { path, unit, before, after: writes.filter(late).flatMap((write) => writeSteps(path, write)), ignored };
+  return {
+    path,
+    unit,
+    before,
+    after: writes.filter(late).flatMap((write) => writeSteps(path, write)),
+    ignored: facts.cgroup.filtersDevices || resources.devices === undefined ? ignored : [...ignored, unfilteredDevices],
+  };
+}
+
+const unfilteredDevices: IgnoredLimit = {
+  from: '/linux/resources/devices',
+  why: 'without root on the host the kernel takes no device filter; who the caller is decides which devices may be opened',
+};
+
+/** Whether the configuration names a cgroup, or limits that need one. */
+export function asksForCgroup({ cgroupsPath = '', resources = {} }: Linux): boolean {
+  const { devices: _devices, ...limits } = resources;
+  return cgroupsPath !== '' || Object.keys(limits).length > 0;
 }
 
 /** Device rules are no limits, and many a configuration has nothing else. */

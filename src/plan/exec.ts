@@ -10,7 +10,7 @@ import { keepsGroups } from './annotations.ts';
 import type { HostFacts } from './host.ts';
 import { becomeRoot } from './namespaces.ts';
 import type { Plan } from './plan.ts';
-import { openConsole, planProcess } from './process.ts';
+import { noSeccomp, openConsole, planProcess } from './process.ts';
 import { joinResctrl } from './resctrl.ts';
 import { planExecAffinity } from './scheduling.ts';
 import { planSeccomp } from './seccomp.ts';
@@ -39,7 +39,7 @@ const forked = { from: '', why: 'the host side follows the new process' };
 export function planExec(spec: Spec, request: ExecRequest, facts: HostFacts): Plan {
   const list = spec.linux.namespaces ?? [];
   const has = (type: keyof typeof namespaceFlags) => list.some((entry) => entry.type === type);
-  const seccomp = planSeccomp(spec, request);
+  const seccomp = request.seccomp === undefined ? noSeccomp : planSeccomp(spec, request);
   const process = planProcess(spec, request, facts, has('user'), seccomp);
   const forks = has('pid');
   // The agent of a filter that is loaded behind the fork is told the pid of the process that the fork makes.

@@ -30,6 +30,8 @@ export interface CgroupFacts {
   readonly controllers: readonly string[];
   /** Set where systemd makes the container's cgroup. */
   readonly systemd?: SystemdFacts;
+  /** Whether the kernel takes a device filter from the runtime: not without root, nor in a user namespace (bpf(2)). */
+  readonly filtersDevices: boolean;
   /** Names in /sys/kernel/cgroup/delegate, read only where the container is to own its cgroup. */
   readonly delegate: readonly string[] | undefined;
 }

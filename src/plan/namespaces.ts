@@ -92,12 +92,14 @@ export function planNamespaces(spec: Spec, request: PlanRequest, facts: HostFact
         from: from('user'),
         why: 'the user namespace comes first: it owns all that are made after it',
       },
+      ...(facts.euid === 0 ? [] : [makeDumpable]),
       { op: 'sync', sync: SYNC_USER_NAMESPACE, wait: 1, from: from('user'), why: 'the host writes the mappings' },
       becomeRoot(from('user'), keepGroups),
     );
     host.push(
       { op: 'awaitInit', sync: SYNC_USER_NAMESPACE, from: from('user'), why: 'the user namespace exists' },
       idMap('uid_map', spec.linux.uidMappings ?? [], '/linux/uidMappings'),
+      ...(facts.euid === 0 ? [] : [denySetgroups]),
       idMap('gid_map', spec.linux.gidMappings ?? [], '/linux/gidMappings'),
       { op: 'releaseInit', sync: SYNC_USER_NAMESPACE, from: from('user'), why: 'the mappings are written' },
     );
@@ -208,6 +210,20 @@ function checkIdMaps(spec: Spec): InitStep[] {
 /** Lines of /proc/PID/uid_map. */
 export const idMapText = (mappings: readonly LinuxIDMapping[]): string =>
   mappings.map((entry) => `${entry.containerID} ${entry.hostID} ${entry.size}\n`).join('');
+
+const makeDumpable: InitStep = {
+  op: 'makeDumpable',
+  from: '/linux/uidMappings',
+  why: 'without root the mappings can be written only where /proc/PID is the own one',
+};
+
+const denySetgroups: HostStep = {
+  op: 'writeIdMap',
+  file: 'setgroups',
+  map: 'deny\n',
+  from: '/linux/gidMappings',
+  why: 'without root a group that forbids something could be dropped otherwise (user_namespaces(7))',
+};
 
 const idMap = (file: string, mappings: readonly LinuxIDMapping[], from: string): HostStep => ({
   op: 'writeIdMap',

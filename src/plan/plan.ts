@@ -10,10 +10,10 @@ import { planMasks } from './masks.ts';
 import { planMounts } from './mounts.ts';
 import { planNamespaces } from './namespaces.ts';
 import { planNetDevices } from './net-devices.ts';
-import { planProcess } from './process.ts';
+import { noSeccomp, planProcess } from './process.ts';
 import { planResctrl, type ResctrlPlan } from './resctrl.ts';
 import { planRootEnter, planRootOpen } from './rootfs.ts';
-import { planSeccomp, type SeccompPlan } from './seccomp.ts';
+import { planSeccomp } from './seccomp.ts';
 import { type HostStep, type InitStep, SYNC_HOOKS, SYNC_READY } from './steps.gen.ts';
 
 /** What a plan is made for, beside the configuration: paths are absolute. */
@@ -45,7 +45,6 @@ export interface Plan {
 
 const noResctrl: ResctrlPlan = { before: [], after: [], remove: [] };
 const noSteps = { init: [], host: [] };
-const noSeccomp: SeccompPlan = { privileged: [], created: [], last: [], host: [] };
 
 export function compile(spec: Spec, request: PlanRequest, facts: HostFacts): Plan {
   const state: HookState = {

@@ -1,9 +1,10 @@
 // process, hostname, domainname and linux.sysctl: who runs inside, with what rights and limits.
 
+import { ConfigError } from '../errors.ts';
 import { capabilityNumber } from '../linux/capabilities.ts';
 import { rlimits } from '../linux/rlimits.ts';
 import { sysctlPath } from '../spec/sysctl.ts';
-import type { LinuxCapabilities, POSIXRlimit, Process, Spec } from '../spec/types.ts';
+import type { LinuxCapabilities, POSIXRlimit, Process, Spec, User } from '../spec/types.ts';
 import { keepsGroups } from './annotations.ts';
 import type { HostFacts } from './host.ts';
 import type { PlanRequest } from './plan.ts';
@@ -30,6 +31,22 @@ export interface ProcessPlan {
   /** What the host side sets, which may do what the process may not. */
   readonly limits: readonly HostStep[];
 }
+
+/**
+ * Without root the caller's groups cannot be dropped, nor others taken (user_namespaces(7)).
+ * @throws {ConfigError} where others are asked for.
+ */
+function mayHaveGroups({ additionalGids = [] }: User, { euid }: HostFacts): boolean {
+  if (euid === 0) return true;
+  if (additionalGids.length === 0) return false;
+  const expected = 'none, as only root can give a process further groups';
+  throw new ConfigError('config.json', [
+    { pointer: '/process/user/additionalGids', expected, found: JSON.stringify(additionalGids) },
+  ]);
+}
+
+/** Of a container without a filter. */
+export const noSeccomp: SeccompPlan = { privileged: [], created: [], last: [], host: [] };
 
 /** Where programs are looked for if the configuration has no PATH; it is not given to the program. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -130,7 +147,7 @@ export function planProcess(
       gid: user.gid,
       groups: user.additionalGids ?? [],
       umask: user.umask ?? 0o022,
-      keepGroups: keepsGroups(spec.annotations) ? 1 : 0,
+      keepGroups: keepsGroups(spec.annotations) || (inUserNamespace && !mayHaveGroups(user, facts)) ? 1 : 0,
       from: '/process/user',
       why: 'capabilities are kept over the change and set right after it',
     },

@@ -38,17 +38,10 @@ export function planResctrl(rdt: LinuxIntelRdt, id: string, resctrl: ResctrlFact
   const remove: string[] = [];
   if (resctrl.schemata === undefined) {
     if (lines.length === 0) refuse('/closID', 'a class of service that exists, or a schema to make it with', closID);
-    before.push({ op: 'makeResctrlGroup', path: group, from, why: 'a class of service of its own' });
-    before.push({
-      op: 'writeFile',
-      path: `${group}/schemata`,
-      value: `${lines.join('\n')}\n`,
-      optional: 0,
-      otherPath: '',
-      otherValue: '',
-      from,
-      why: 'which part of the cache, and how much bandwidth',
-    });
+    before.push(
+      makeGroup(group),
+      write(`${group}/schemata`, `${lines.join('\n')}\n`, 'which part of the cache, and how much bandwidth'),
+    );
   } else {
     const known = new Set(resctrl.schemata.split('\n').flatMap(entriesOf));
     const missing = lines.flatMap(entriesOf).find((entry) => !known.has(entry));
@@ -69,6 +62,34 @@ export function planResctrl(rdt: LinuxIntelRdt, id: string, resctrl: ResctrlFact
   return { before, after, remove };
 }
 
+/** Other shares for a container that runs: its class of service as a directory, and whether that is a new one. */
+export interface SchemaChange {
+  readonly group: string;
+  readonly isNew: boolean;
+  readonly steps: readonly HostStep[];
+}
+
+/**
+ * @param rdt The container's linux.intelRdt. @param lines What shall be different. @param tasks All of its threads: they
+ * enter the class if it had none of its own.
+ */
+export function planSchemaChange(
+  rdt: LinuxIntelRdt,
+  id: string,
+  { mount }: Pick<ResctrlFacts, 'mount'>,
+  lines: readonly string[],
+  tasks: readonly number[],
+): SchemaChange {
+  const isNew = rdt.closID === undefined && linesOf(rdt).length === 0;
+  const group = isNew ? `${mount}/${id}` : `${mount}${resctrlGroup(rdt, id)}`;
+  const steps: HostStep[] = [
+    ...(isNew ? [makeGroup(group)] : []),
+    write(`${group}/schemata`, `${lines.join('\n')}\n`, 'another part of the cache, or another bandwidth'),
+    ...(isNew ? tasks.map((task) => write(`${group}/tasks`, String(task), 'all of the container belongs to it')) : []),
+  ];
+  return { group, isNew, steps };
+}
+
 /** A further process of the container, in the groups that were made for it, or found. */
 export function joinResctrl({ linux }: Spec, id: string, resctrl: ResctrlFacts | undefined): HostStep[] {
   const rdt = linux.intelRdt;
@@ -82,6 +103,24 @@ export function joinResctrl({ linux }: Spec, id: string, resctrl: ResctrlFacts |
       : []),
   ];
 }
+
+const makeGroup = (path: string): HostStep => ({
+  op: 'makeResctrlGroup',
+  path,
+  from,
+  why: 'a class of service of its own',
+});
+
+const write = (path: string, value: string, why: string): HostStep => ({
+  op: 'writeFile',
+  path,
+  value,
+  optional: 0,
+  otherPath: '',
+  otherValue: '',
+  from,
+  why,
+});
 
 const join = (path: string, why: string, field = from): HostStep => ({
   op: 'joinResctrlGroup',

@@ -64,9 +64,11 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
     from: '',
     why: 'the clone is a peer of the mount that it comes from: mounts made in it would appear on the host',
   };
-  if (!namespaces.forks) attach.push(open, detach);
+  // Who is not root may clone a mount only inside the namespaces, where the files are as much the caller's as outside.
+  const first = namespaces.forks && (facts.euid === 0 || !namespaces.inUser);
+  if (!first) attach.push(open, detach);
   attach.push({ op: 'attachRoot', path: request.rootfs, from: '/root/path', why: 'pivot_root(2) wants a mount point' });
-  return { before: namespaces.forks ? [open, detach] : [], attach };
+  return { before: first ? [open, detach] : [], attach };
 }
 
 export function planRootEnter(

@@ -28,7 +28,7 @@ const INPUT_MOST = 4 << 20;
 export function readAsked(flags: Flags): Asked {
   const input = readInput(0);
   const params = input.length === 0 ? undefined : paramsOf(input);
-  const ttrpcAddress = variable('TTRPC_ADDRESS');
+  const ttrpcAddress = variable('TTRPC_ADDRESS')?.replace(/^unix:\/\//, '');
   if (params === undefined) {
     return {
       id: flags.id,

@@ -23,7 +23,7 @@ export function start(flags: Flags): Daemon | undefined {
   const bundle = sys.currentDir();
   const asked = readAsked(flags);
   const config = sys.readFile(`${bundle}/config.json`, CONFIG_MOST);
-  const group = groupOf(config, asked.id);
+  const group = variable('TSRUN_SHIM_GROUP') ?? groupOf(config, asked.id);
   const path = flags.socket === '' ? socketPath(asked.address, asked.namespace, group, asked.socketDir) : flags.socket;
   const address = `unix://${path.replace(/^unix:\/\//, '')}`;
   const listener = listenAt(address.slice('unix://'.length));

@@ -33,6 +33,8 @@ async function takeAway(bundle: string, id: string, { namespace }: Flags): Promi
 
 /** From containerd 2 on, containers of a pod have none who asks for them if their shim dies: the pod's own is asked for. */
 function membersOf(parent: string, id: string): string[] {
+  // Only that containerd leaves such a file. Without, there is no need to look at all bundles of the namespace.
+  if (unlessMissing(() => sys.stat(`${parent}/${id}/bootstrap.json`)) === undefined) return [];
   const names = unlessMissing(() => sys.readDir(parent)) ?? [];
   return names.filter((name) => name !== id && textOf(`${parent}/${name}/sandbox`) === id);
 }

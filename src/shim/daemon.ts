@@ -2,11 +2,11 @@
 
 import { O_NONBLOCK, O_WRONLY } from '../linux/flags.ts';
 import { signals } from '../linux/signals.ts';
-import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, sys } from '../linux/sys.ts';
+import { Farewell } from './farewell.ts';
 import { openLog } from './log.ts';
 import type { Publish } from './container.ts';
-import { Loop, now } from './loop.ts';
-import type { Publisher } from './publisher.ts';
+import { Loop } from './loop.ts';
 import { heedSignals, Reaper } from './reaper.ts';
 import { serve } from './serve.ts';
 import { servicesOf } from './service.ts';
@@ -28,9 +28,6 @@ export interface Daemon {
 /** Without a container and a client for this long, nobody knows of the shim any more. */
 const LONELY_MS = 60_000;
 
-const FAREWELL_MS = 5_000;
-const FAREWELL_STEP_MS = 5;
-
 /** Ends the process. */
 export async function runDaemon(daemon: Daemon): Promise<never> {
   sys.setSubreaper();
@@ -44,37 +41,19 @@ export async function runDaemon(daemon: Daemon): Promise<never> {
   const publisher = publishTo === undefined ? undefined : tellTo(publishTo, namespace, loop, log);
   const publish: Publish = (topic, message, event) => publisher?.publish(topic, message, event);
   const tasks = new Tasks({ loop, reaper, workers, publish, log, namespace });
-  let isLeaving = false;
-  const leave = (): void => {
-    if (isLeaving) return;
-    isLeaving = true;
-    loop.forget(daemon.listener);
-    sys.close(daemon.listener);
-    unlessMissing(() => sys.removeFile(daemon.path));
-    leaveWhenTold(loop, publisher);
-  };
-  const served = serve(loop, daemon.listener, servicesOf(tasks, leave));
-  served.onIdle = () => {
-    loop.after(LONELY_MS, () => {
-      if (tasks.isEmpty && served.connections === 0) leave();
-    });
-  };
+  const farewell = new Farewell(loop, daemon, publisher);
+  const served = serve(
+    loop,
+    daemon.listener,
+    servicesOf(tasks, () => farewell.asked(tasks, served)),
+  );
+  served.onIdle = () => loop.after(LONELY_MS, () => farewell.unlessNeeded(tasks, served));
   heedSignals(loop, reaper, (number) => {
-    if (number === signals['TERM'] || number === signals['INT']) leave();
+    if (number === signals['TERM'] || number === signals['INT']) farewell.leave();
   });
   await loadAhead();
   const inCopy = loop.run();
   return inCopy();
-}
-
-/** Ends the process as soon as containerd has heard all, or does not seem to want to. */
-function leaveWhenTold(loop: Loop, publisher: Publisher | undefined): void {
-  const end = now() + FAREWELL_MS;
-  const look = (): void => {
-    if (publisher === undefined || publisher.waiting === 0 || now() > end) sys.exit(0);
-    loop.after(FAREWELL_STEP_MS, look);
-  };
-  loop.after(0, look);
 }
 
 /** What workers need, once for all of them: a copy has what the original has. */

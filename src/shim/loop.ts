@@ -2,6 +2,7 @@
 // may is done in a copy of the process (see worker.ts).
 
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from '../linux/flags.ts';
+import { collectGarbage } from '../linux/engine.ts';
 import { sys } from '../linux/sys.ts';
 
 /** Told of what epoll found, as POLLIN and the like. It may be told of nothing new: reads must be ready for EAGAIN. */
@@ -15,12 +16,15 @@ export interface Timer {
 /** What a copy of this process does in place of the loop. It ends the process. */
 export type InCopy = () => Promise<never>;
 
+const TURNS_A_COLLECTION = 256;
+
 export class Loop {
   private readonly epoll: number = sys.epollCreate();
   private readonly watched: Map<number, OnEvent> = new Map();
   private readonly timers: Set<Timer> = new Set();
   private readonly before: (() => InCopy | undefined)[] = [];
   private readonly onFailure: (error: unknown) => void;
+  private turns: number = 0;
 
   /** @param onFailure Told of what something that was called threw: a mistake of ours must not end what all containers hang on. */
   constructor(onFailure: (error: unknown) => void) {
@@ -78,6 +82,8 @@ export class Loop {
   }
 
   private turn(): void {
+    // A call and what answers it refer to each other: memory would grow with each.
+    if (++this.turns % TURNS_A_COLLECTION === 0) collectGarbage();
     const events = sys.epollWait(this.epoll, this.patience());
     for (let at = 0; at < events.length; at += 2) {
       // One before it may have closed it.

@@ -130,7 +130,6 @@ function discard(tasks: Tasks, container: Container): void {
       endLogger(tasks.parts.loop, init);
       container.close();
       tasks.busy.delete(id);
-      tasks.tidy();
     },
   );
 }
@@ -198,7 +197,7 @@ function startExec(tasks: Tasks, container: Container, process: Process, answer:
   process.stage = 'starting';
   tasks.parts.workers.start(
     `exec ${execId} in ${id}`,
-    () => execProcess(place, execId, spec, streams),
+    () => execProcess(place, spec, streams),
     (outcome) => {
       if (outcome.error === undefined) {
         process.stage = 'running';

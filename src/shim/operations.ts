@@ -91,13 +91,8 @@ export async function startContainer(place: Place): Promise<Answer<null>> {
 }
 
 /** @param spec The JSON of runtime-spec's `process`. */
-export async function execProcess(
-  place: Place,
-  execId: string,
-  spec: string,
-  streams: StreamNames,
-): Promise<Answer<Executed>> {
-  const { id, bundle } = place;
+export async function execProcess(place: Place, spec: string, streams: StreamNames): Promise<Answer<Executed>> {
+  const { id } = place;
   try {
     const { held, logger } = openFor(place, streams);
     let fds = held;
@@ -110,7 +105,6 @@ export async function execProcess(
       ignorePaused: false,
       cgroup: undefined,
       preserveFds: 0,
-      pidFile: `${bundle}/${execId}.pid`,
       taken: (started, master) => {
         pid = started;
         fds = withConsole(fds, master);
@@ -162,7 +156,7 @@ function runtimeOf(
   cgroupManager: 'cgroupfs' | 'systemd' = 'cgroupfs',
   warn: (message: string) => void = () => {},
 ): Runtime {
-  return new Runtime({ root, cgroupManager, warn });
+  return new Runtime({ root, cgroupManager, warn, error: warn });
 }
 
 /** A path such as `kubepods.slice:cri-containerd:ID` is one that only systemd can make. */

@@ -3,7 +3,7 @@
 
 import { POLLIN, WNOHANG } from '../linux/flags.ts';
 import { signals } from '../linux/signals.ts';
-import { isSysError, sys } from '../linux/sys.ts';
+import { isSysError, sys, unlessAgain } from '../linux/sys.ts';
 import type { Loop } from './loop.ts';
 
 const ECHILD = 10;
@@ -89,7 +89,7 @@ export function heedSignals(loop: Loop, reaper: Reaper, onSignal: (number: numbe
   const caught = sys.catchSignals();
   loop.watch(caught, POLLIN, () => {
     let swept = false;
-    for (const number of sys.read(caught, 256)) {
+    for (const number of unlessAgain(() => sys.read(caught, 256)) ?? []) {
       if (number !== signals['CHLD']) onSignal(number);
       else if (!swept) {
         swept = true;

@@ -9,13 +9,15 @@ import type { Loop } from './loop.ts';
 import { TaskDelete } from './messages/events.ts';
 import type { DeleteRequest, DeleteResponse } from './messages/task.ts';
 import { deleteContainer } from './operations.ts';
-import type { Process } from './process.ts';
+import { type Process, timestamp } from './process.ts';
 import type { Tasks } from './tasks.ts';
 
 type Deleted = Answer<typeof DeleteResponse>;
 
 const SIGKILL = 9;
 const SIGTERM = 15;
+/** For the exit status of what was never started. */
+const NEVER_RAN = 255;
 /** How long a client may take to read what came out of a terminal. */
 const DRAIN_MS = 10_000;
 const LOGGER_MS = 12_000;
@@ -33,7 +35,6 @@ function removeExec(tasks: Tasks, container: Container, process: Process, answer
     container.execs.delete(process.execId);
     endLogger(tasks.parts.loop, process);
     process.io?.close();
-    tasks.tidy();
     answer.reply(goneOf(process));
   });
 }
@@ -72,10 +73,13 @@ function takeAway(tasks: Tasks, container: Container, id: string): void {
       container.deleting = undefined;
       if (outcome.error === undefined) {
         for (const warning of outcome.value) log('warning', warning);
-        for (const process of [init, ...container.execs.values()]) endLogger(loop, process);
+        for (const process of [init, ...container.execs.values()]) {
+          endLogger(loop, process);
+          // Nobody will ever start it: who waits for it is told so.
+          if (!process.isStopped) process.stop({ status: NEVER_RAN, at: timestamp() });
+        }
         container.close();
         tasks.containers.delete(id);
-        tasks.tidy();
         const { pid, exitStatus, exitedAt } = goneOf(init);
         container.tell('/tasks/delete', TaskDelete, { containerId: id, pid, exitStatus, exitedAt });
       }

@@ -1,6 +1,7 @@
 // The mounts that make a container's root file system: what a snapshotter of containerd asks for, onto the bundle's rootfs.
 
 import { sysError, TsrunError } from '../errors.ts';
+import { capture } from '../linux/capture.ts';
 import { MOUNT_ATTR_RDONLY, O_PATH } from '../linux/flags.ts';
 import { readAnyText, isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import { makeFileSystem } from '../plan/mount-data.ts';
@@ -50,6 +51,32 @@ export function mountRootfs(mounts: readonly RootfsMount[], rootfs: string): voi
 }
 
 function mountOne(mount: RootfsMount, rootfs: string, index: number): void {
+  if (/^fuse3?\./.test(mount.type)) mountFuse(mount, rootfs);
+  else if (mount.options.includes('loop')) withLoopDevice(mount, (device) => mountKernel(device, rootfs, index));
+  else mountKernel(mount, rootfs, index);
+}
+
+/** mount.fuse3(8) */
+function mountFuse({ type, source, target, options }: RootfsMount, rootfs: string): void {
+  const [kind = '', ...name] = type.split('.');
+  const more = options.length === 0 ? [] : ['-o', options.join(',')];
+  const { status } = capture(`mount.${kind}`, [source, `${rootfs}${target}`, ...more, '-t', name.join('.')]);
+  if (status !== 0) throw new TsrunError(`mount ${type} onto rootfs: mount.${kind} failed with status ${status >> 8}`);
+}
+
+/** The device ends with the last mount of it. */
+function withLoopDevice(mount: RootfsMount, use: (mount: RootfsMount) => void): void {
+  const options = mount.options.filter((option) => option !== 'loop' && option !== 'direct-io');
+  const direct = mount.options.includes('direct-io') ? 1 : 0;
+  const [number = 0, fd = -1] = sys.loopDevice(mount.source, options.includes('ro') ? 1 : 0, direct);
+  try {
+    use({ ...mount, source: `/dev/loop${number}`, options });
+  } finally {
+    sys.close(fd);
+  }
+}
+
+function mountKernel(mount: RootfsMount, rootfs: string, index: number): void {
   const { plain, uidMap, gidMap } = takeIdMaps(mount.options);
   const options = parseMountOptions(plain);
   // The top of what is mounted there: the next mount's target may be inside of the last one.

@@ -9,7 +9,10 @@ import { Stream } from './stream.ts';
 export interface Served {
   /** Calls when there is no connection any more. */
   onIdle: (() => void) | undefined;
+  /** Connections now. */
   readonly connections: number;
+  /** Connections so far. */
+  readonly accepted: number;
 }
 
 /** @param listener Does not block. */
@@ -20,11 +23,13 @@ export function serve(loop: Loop, listener: number, services: Services): Served 
     get connections() {
       return open.size;
     },
+    accepted: 0,
   };
   loop.watch(listener, POLLIN, () => {
     for (;;) {
       const fd = unlessAgain(() => sys.accept(listener));
       if (fd === undefined) return;
+      served.accepted++;
       connect(loop, fd, services, open, () => open.size === 0 && served.onIdle?.());
     }
   });

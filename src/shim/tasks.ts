@@ -1,7 +1,6 @@
 // The containers of a shim: found by their ids, asked, signalled and changed. How they come and go is in making.ts and
 // removing.ts.
 
-import { collectGarbage } from '../linux/engine.ts';
 import { isSysError, sys } from '../linux/sys.ts';
 import { decodeText } from '../linux/utf8.ts';
 import { Empty, pack } from '../proto/well-known.ts';
@@ -46,7 +45,6 @@ export interface Parts {
 
 const SIGKILL = 9;
 const ESRCH = 3;
-const TIDY_MS = 500;
 
 type Nothing = Answer<typeof Empty>;
 
@@ -56,21 +54,10 @@ export class Tasks {
   readonly containers: Map<string, Container> = new Map();
   /** Ids whose containers are being made, or unmade after a failure. */
   readonly busy: Set<string> = new Set();
-  private isTidying: boolean = false;
 
   constructor(parts: Parts) {
     this.parts = parts;
     this.watches = new OomWatches(parts.loop);
-  }
-
-  /** Something has gone. Memory is given back a moment later, once for all that goes until then. */
-  tidy(): void {
-    if (this.isTidying) return;
-    this.isTidying = true;
-    this.parts.loop.after(TIDY_MS, () => {
-      this.isTidying = false;
-      collectGarbage();
-    });
   }
 
   get isEmpty(): boolean {

@@ -99,5 +99,8 @@ test(
 
 test('nothing is left of all that', () => {
   expect(mustCtr('task', 'ls', '--quiet')).toBe('');
-  expect(existsSync('/run/containerd/runc/default') ? readdirSync('/run/containerd/runc/default') : []).toEqual([]);
+  const root = '/run/containerd/runc/default';
+  // Filters that are kept for the next container are no container.
+  const states = existsSync(root) ? readdirSync(root).filter((name) => !name.startsWith('.')) : [];
+  expect(states).toEqual([]);
 });

@@ -106,15 +106,16 @@ def until(text):
             try: seen += os.read(fd, 4096).decode()
             except OSError: sys.exit('ended without %r: %r' % (text, seen))
 def say(text): os.write(fd, (text + '\\r').encode())
-# The size travels through the engine, some time after the shell has begun: asked for until it is there.
-def is_told(answer):
+# The size travels through the engine, some time after the shell has begun: asked for until it is there. Docker's client
+# gives up soon on a machine under load, and tells it only when the window changes again.
+def is_told(rows, columns):
     global seen
-    while answer not in seen:
+    while '%d %d' % (rows, columns) not in seen:
         say('stty size; echo as""ked'); until('asked'); seen = seen.replace('asked', '', 1)
+        size(rows, columns + 1); size(rows, columns)
 say('echo rea""dy'); until('ready')
-is_told('30 100')
-size(40, 120)
-is_told('40 120')
+is_told(30, 100)
+is_told(40, 120)
 say('exit 7')
 while True:
     try:

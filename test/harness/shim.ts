@@ -7,19 +7,20 @@ import { expect, type TestContext } from 'vitest';
 import { decode } from '../../src/proto/decode.ts';
 import { encode } from '../../src/proto/encode.ts';
 import type { InputOf, Message, ValueOf } from '../../src/proto/message.ts';
-import { Any, Empty, pack } from '../../src/proto/well-known.ts';
+import { Empty, pack } from '../../src/proto/well-known.ts';
 import * as events from '../../src/shim/messages/events.ts';
 import { RuncOptions, typeUrls } from '../../src/shim/messages/options.ts';
 import * as task from '../../src/shim/messages/task.ts';
 import { ClientConnection } from '../../src/ttrpc/client.ts';
 import { ServerConnection } from '../../src/ttrpc/server.ts';
 import { StatusError } from '../../src/ttrpc/status.ts';
-import { type Changes, Container, container, scratch, stateRoot } from './container.ts';
+import type { Changes } from './config.ts';
+import { type Container, container, scratch, stateRoot } from './container.ts';
 import { projectDir } from './runtime.ts';
 import { quietly, until } from './wait.ts';
 
 export const shimProgram = join(projectDir, 'dist/containerd-shim-tsrun-v2');
-export const namespace = 'test';
+const namespace = 'test';
 
 const now = (): number => performance.now();
 
@@ -145,7 +146,7 @@ class Listener {
   get topics(): string[] {
     return this.heard.map(({ topic, event }) => {
       const exec = event['execId'] ?? (event['id'] === event['containerId'] ? undefined : event['id']);
-      return topic.replace('/tasks/', '') + (exec === undefined || exec === '' ? '' : ` ${String(exec)}`);
+      return topic.replace('/tasks/', '') + (exec === undefined || exec === '' ? '' : ` ${exec as string}`);
     });
   }
 }
@@ -244,10 +245,22 @@ export class Shim {
     return { status: exitStatus, out: await streams.out(), err: await streams.err() };
   }
 
+  /** Its workers too are copies of it. */
+  pids(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && isShim(name, this.id))
+      .map(Number);
+  }
+
   pid(): number {
-    const found = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isShim(name, this.id));
+    const found = this.pids();
     expect(found, 'shims of this test').toHaveLength(1);
-    return Number(found[0]);
+    return found[0] ?? 0;
+  }
+
+  async kill(): Promise<void> {
+    process.kill(this.pid(), 'SIGKILL');
+    await until('the shim has ended', () => this.pids().length === 0);
   }
 
   /** As containerd does it after Delete. */
@@ -259,8 +272,8 @@ export class Shim {
   end(): void {
     for (const reader of this.readers) reader.kill('SIGKILL');
     this.client.close();
-    for (const name of readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isShim(pid, this.id)))
-      quietly(() => process.kill(Number(name), 'SIGKILL'));
+    if (!existsSync(this.bundle)) return;
+    for (const pid of this.pids()) quietly(() => process.kill(pid, 'SIGKILL'));
     writeFileSync(join(this.bundle, 'tsrun.json'), JSON.stringify({ root: stateRoot }));
     this.command('delete');
     this.events.close();
@@ -313,5 +326,3 @@ export function shim(t: TestContext, changes: Changes = {}, options: ShimOptions
   t.onTestFinished(() => made.end());
   return made;
 }
-
-export { Any, pack };

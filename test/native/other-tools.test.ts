@@ -21,6 +21,28 @@ for (const tool of ['runc', 'crun'] as const) {
   });
 }
 
+test('ociVersion: a bundle that umoci has unpacked runs unchanged', {
+  needs: ['program:umoci'],
+  except: wantsTerminal,
+}, (t) => {
+  const box = container(t);
+  const [layout, unpacked] = [box.path('layout'), box.path('unpacked')];
+  const umoci = (...args: string[]) => {
+    const { status, stderr } = spawnSync('umoci', args, { encoding: 'utf8' });
+    expect(status, `umoci ${args.join(' ')}: ${stderr}`).toBe(0);
+  };
+  umoci('init', '--layout', layout);
+  umoci('new', '--image', `${layout}:1`);
+  umoci('insert', '--image', `${layout}:1`, box.rootfs, '/');
+  umoci('config', '--image', `${layout}:1`, '--config.cmd', 'sh', '--config.env', 'GREETING=hello');
+  umoci('unpack', '--image', `${layout}:1`, unpacked);
+  const input = box.path('input');
+  writeFileSync(input, 'echo $GREETING $((6 * 7))\nexit 7\n');
+  const { code, out } = box.call('run', ['--bundle', unpacked, box.id], { input });
+  expect(code).toBe(7);
+  expect(out).toContain('hello 42');
+});
+
 test('process.consoleSize.height, process.consoleSize.width: the terminal has the size from the start', {
   except: wantsTerminal,
 }, (t) => {

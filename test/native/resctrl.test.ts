@@ -31,3 +31,19 @@ for (const field of ['closID', 'l3CacheSchema', 'memBwSchema'] as const) {
     expect(err).toMatch(/intelRdt|Intel RDT/i);
   });
 }
+
+test('update --l3-cache-schema: without resctrl it is refused', { needs: ['no resctrl'], only: ['tsrun'] }, (t) => {
+  const box = container(t).created('sleep', '9');
+  const { code, err } = box.call('update', ['--l3-cache-schema', 'L3:0=f', box.id]);
+  expect(code).toBe(1);
+  expect(err).toContain('resctrl is not mounted');
+});
+
+test('update --l3-cache-schema, --mem-bw-schema: a container without a class gets one', { needs: ['resctrl'] }, (t) => {
+  const box = container(t).created('sleep', '9');
+  const line = readFileSync(`${root}/schemata`, 'utf8').trim().split('\n')[0] ?? '';
+  expect(box.call('update', ['--l3-cache-schema', line.trim(), box.id])).toMatchObject({ code: 0 });
+  expect(readFileSync(`${root}/${box.id}/tasks`, 'utf8').trim().split('\n')).toContain(String(box.state().pid));
+  box.delete('--force');
+  expect(existsSync(`${root}/${box.id}`)).toBe(false);
+});

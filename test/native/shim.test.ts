@@ -1,6 +1,5 @@
 // The task service of containerd-shim-tsrun-v2, asked directly: what it answers, and the order in which it tells.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Status } from '../../src/shim/messages/task.ts';
 import { StatusError } from '../../src/ttrpc/status.ts';
 import { expect, namespaces, test as anyTest, until } from '../harness/index.ts';
@@ -22,8 +21,10 @@ async function failure(call: Promise<unknown>): Promise<string> {
 
 /** Asks until a call fails as expected, or no longer does. */
 async function untilIt(fails: boolean, code: string, call: () => Promise<unknown>): Promise<void> {
-  for (let tries = 0; (await failure(call())).startsWith(code) !== fails; tries++)
+  for (let tries = 0; (await failure(call())).startsWith(code) !== fails; tries++) {
     if (tries > 500) throw new Error(`waited in vain for ${code}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 const status = async ({ client, id }: Shim, execId = ''): Promise<number> =>
@@ -187,9 +188,13 @@ test('pause, resume, metrics and update', async (t) => {
 test('a container that was never started is deleted, and its end is told', async (t) => {
   const s = shim(t);
   await s.create();
+  await s.exec('never', ['true']);
+  const waiting = s.client.call('Wait', { id: s.id, execId: 'never' });
   expect((await s.client.call('Delete', { id: s.id })).exitStatus).toBe(137);
+  // Nobody waits for ever for what can never be.
+  expect((await waiting).exitStatus).toBe(255);
   await s.shutdown();
-  expect(s.events.topics).toEqual(['create', 'exit', 'delete']);
+  expect(s.events.topics).toEqual(['create', 'exec-added never', 'exit', 'delete']);
 });
 
 test('nothing waits for a hook that is slow, and its container is another matter', async (t) => {
@@ -274,5 +279,5 @@ test('hundreds of tasks in one shim cost neither memory nor descriptors', async 
   expect(fds()).toBe(before.fds);
   expect(rss() - before.rss).toBeLessThan(2048);
   expect(rss()).toBeLessThan(6144);
-  t.annotate?.(`RSS ${before.rss} kB, after 200 tasks more ${rss()} kB`);
+  await t.annotate(`RSS ${before.rss} kB, after 200 tasks more ${rss()} kB`);
 });

@@ -82,7 +82,7 @@ test('the library runs a container in the process of its caller', { only: ['tsru
   box.write();
   const program = `
     import { Runtime } from '${projectDir}/dist/index.js';
-    const runtime = new Runtime({ root: '${box.path('library')}', cgroupManager: 'cgroupfs', warn: console.error });
+    const runtime = new Runtime({ root: '${box.path('library')}', cgroupManager: 'cgroupfs', warn: console.error, error: console.error });
     const options = { bundle: '${box.bundle}', config: 'config.json', noPivot: false, noNewKeyring: false, preserveFds: 0, env: [],
       pidFile: undefined, consoleSocket: undefined, pidfdSocket: undefined, observe: undefined };
     const code = await runtime.run('${box.id}', { ...options, detach: false, keep: false, subreaper: true });

@@ -12,7 +12,7 @@ const config = (change: (config: Json) => void): Json => {
   return made;
 };
 const owners = (change: (config: Json) => void, delegate?: string[]) => {
-  const cgroup = { mount: '/sys/fs/cgroup', own: '/', controllers: [], delegate };
+  const cgroup = { mount: '/sys/fs/cgroup', own: '/', controllers: [], filtersDevices: true, delegate };
   return all(planOf(config(change), {}, { cgroup }).host, 'changeOwner');
 };
 

@@ -189,7 +189,7 @@ describe('namespaces', () => {
       if (plan.init[user]?.op === 'unshare' || facts.euid !== 0) expect(first).toBe(user);
       else if (first >= 0) expect(first).toBeGreaterThan(user);
       expect(all(plan.host, 'launch')[0]?.namespaces).toBe(0);
-      expect(['becomeRoot', 'sync', 'checkIdMap']).toContain(plan.init[user + 1]?.op);
+      expect(['becomeRoot', 'makeDumpable', 'sync', 'checkIdMap']).toContain(plan.init[user + 1]?.op);
     });
   });
 
@@ -222,9 +222,19 @@ describe('namespaces', () => {
   });
 
   test('the root is opened before they are entered, where they would take the rights away', () => {
-    forEverySample(({ plan, spec }) => {
-      if (!all(plan.init, 'fork').length || !spec.linux.namespaces?.some(({ type }) => type === 'mount')) return;
+    forEverySample(({ plan, spec, facts }) => {
+      const has = (wanted: string) => spec.linux.namespaces?.some(({ type }) => type === wanted) === true;
+      if (!all(plan.init, 'fork').length || !has('mount') || (facts.euid !== 0 && has('user'))) return;
       expect(plan.init[0]?.op).toBe('openTree');
+    });
+  });
+
+  test('without root it is opened inside, where alone there is a right to', () => {
+    forEverySample(({ plan, spec, facts }) => {
+      if (facts.euid === 0 || !spec.linux.namespaces?.some(({ type }) => type === 'user')) return;
+      const ops = plan.init.map(({ op }) => op);
+      const open = ops.indexOf('openTree');
+      if (open >= 0) expect(open).toBeGreaterThan(ops.indexOf('fork'));
     });
   });
 });

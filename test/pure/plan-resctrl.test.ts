@@ -1,5 +1,6 @@
 // linux.intelRdt: which groups of resctrl are made, joined and taken away, against what is there already.
 import { describe, expect, test } from 'vitest';
+import { planSchemaChange } from '../../src/plan/resctrl.ts';
 import { undoOf } from '../../src/plan/undo.ts';
 import { all, planOf, smallConfig } from './plan-samples.ts';
 import { complaints, type Json } from './spec-samples.ts';
@@ -112,5 +113,27 @@ describe('refused', () => {
     expect(complaints((c) => (c.linux.intelRdt.closID = closID))).toEqual([
       expect.stringMatching(/^\/linux\/intelRdt\/closID: /),
     ]);
+  });
+});
+
+describe('an update', () => {
+  const change = (intelRdt: Json) => {
+    const { steps, ...made } = planSchemaChange(intelRdt, 'box', { mount }, ['L3:0=3'], [7, 8]);
+    return { ...made, did: steps.map((step) => (step.op === 'writeFile' ? `${step.path}: ${step.value}` : step.op)) };
+  };
+
+  test('changes the class of the container', () => {
+    const wrote = (group: string) => ({ group, isNew: false, did: [`${group}/schemata: L3:0=3\n`] });
+    expect(change({ closID: 'gold' })).toEqual(wrote(`${mount}/gold`));
+    expect(change({ l3CacheSchema: 'L3:0=f' })).toEqual(wrote(`${mount}/box`));
+  });
+
+  test('makes one for a container that has none, and all of its threads enter it', () => {
+    const group = `${mount}/box`;
+    expect(change({})).toEqual({
+      group,
+      isNew: true,
+      did: ['makeResctrlGroup', `${group}/schemata: L3:0=3\n`, `${group}/tasks: 7`, `${group}/tasks: 8`],
+    });
   });
 });

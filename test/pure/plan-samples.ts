@@ -21,7 +21,13 @@ const richHost: HostFacts = {
   permitted: allCapabilities,
   bounding: allCapabilities,
   lastCapability: capabilityNames.length - 1,
-  cgroup: { mount: '/sys/fs/cgroup', own: '/user.slice/session-1.scope', controllers, delegate: ['cgroup.procs'] },
+  cgroup: {
+    mount: '/sys/fs/cgroup',
+    own: '/user.slice/session-1.scope',
+    controllers,
+    filtersDevices: true,
+    delegate: ['cgroup.procs'],
+  },
   appArmor: true,
   seLinux: true,
   resctrl: { mount: '/sys/fs/resctrl', schemata: undefined },
@@ -356,6 +362,7 @@ export const sample: fc.Arbitrary<Sample> = fc
           mount: fc.constantFrom('/sys/fs/cgroup', '/sys/fs/cgroup/unified'),
           own: fc.constantFrom('/', '/user.slice/session-1.scope'),
           controllers: fc.constant(controllers),
+          filtersDevices: fc.boolean(),
           delegate: fc.constantFrom(undefined, ['cgroup.procs', 'memory.oom.group']),
         }),
       ),
@@ -371,6 +378,8 @@ export const sample: fc.Arbitrary<Sample> = fc
     const config = made.config;
     // Without cgroups a limit is refused, and that is not the matter here.
     if (made.facts.cgroup === undefined) delete config.linux.resources;
+    // So are further groups without root.
+    if (made.facts.euid !== 0) delete config.process.user.additionalGids;
     const spec = specOf(config);
     return { config, spec, request: made.request, facts: made.facts, plan: compile(spec, made.request, made.facts) };
   });

@@ -10,6 +10,7 @@ import {
   facts,
   hugePages,
   nullDisk,
+  runtime,
   swapInMemory,
   test,
   until,
@@ -43,7 +44,14 @@ const io = { needs: ['controller:io' as const, 'module:null_blk' as const] };
 
 test('memory.limit: who takes more is killed, and exits with 137', memory, (t) => {
   const box = limited(t, { memory: { limit: 32 * MIB, swap: 32 * MIB } });
-  expect(box.run('load', 'memory', '64')).toMatchObject({ code: 137, out: '' });
+  const { code, out, err } = box.run('load', 'memory', '64');
+  expect({ code, out }).toEqual({ code: 137, out: '' });
+  if (runtime.family === 'tsrun') expect(err).toMatch(/out of memory \(OOM\): the kernel killed one process/);
+});
+
+test('memory.limit: the same exit code without an OOM kill says nothing of memory', memory, (t) => {
+  const box = limited(t, { memory: { limit: 32 * MIB, swap: 32 * MIB } });
+  expect(box.run('sh', '-c', 'exit 137')).toMatchObject({ code: 137, err: '' });
 });
 
 test('memory.limit: who stays below it is not disturbed', memory, (t) => {
