@@ -5,7 +5,7 @@ import { decode } from '../proto/decode.ts';
 import { Any } from '../proto/well-known.ts';
 import { variable } from './environment.ts';
 import type { Flags } from './flags.ts';
-import { BootstrapParams } from './messages/bootstrap.ts';
+import { BootstrapMark, BootstrapParams } from './messages/bootstrap.ts';
 
 export interface Asked {
   readonly id: string;
@@ -62,12 +62,11 @@ function wanted(): number | undefined {
   return value === '2' || value === '3' ? Number(value) : undefined;
 }
 
-/** Both messages begin with two texts; only one of them goes on. */
+/** Both messages have fields 1 and 2, of different types; only one of them goes on. */
 function paramsOf(input: Uint8Array) {
-  const params = decode(BootstrapParams, input);
-  const isParams =
-    params.containerdVersion !== '' || params.containerdTtrpcAddress !== '' || params.extensions.length > 0;
-  return isParams ? params : undefined;
+  const { containerdVersion, containerdTtrpcAddress, extensions } = decode(BootstrapMark, input);
+  const isParams = containerdVersion.length > 0 || containerdTtrpcAddress.length > 0 || extensions.length > 0;
+  return isParams ? decode(BootstrapParams, input) : undefined;
 }
 
 export function readInput(fd: number): Uint8Array {

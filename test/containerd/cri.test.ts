@@ -66,7 +66,10 @@ const ids: { pods: string[] } = { pods: [] };
 
 async function runPod(name: string, change: Partial<InputOf<typeof PodSandboxConfig>> = {}): Promise<string> {
   mkdirSync(join(logs, name), { recursive: true });
-  const { podSandboxId } = await cri.call('RunPodSandbox', { config: { ...podConfig(name), ...change }, runtimeHandler: 'tsrun' });
+  const { podSandboxId } = await cri.call('RunPodSandbox', {
+    config: { ...podConfig(name), ...change },
+    runtimeHandler: 'tsrun',
+  });
   ids.pods.push(podSandboxId);
   return podSandboxId;
 }

@@ -20,8 +20,7 @@ const UserNamespace = message('UserNamespace', () => ({
   gids: [3, IDMapping, 'repeated'],
 }));
 
-/** Of a namespace. */
-export const POD = 0;
+/** Whose namespace: a container's own, or the machine's. */
 export const CONTAINER = 1;
 export const NODE = 2;
 
@@ -117,7 +116,7 @@ const container = message('container', () => ({ containerId: [1, 'string'] }));
 const nothing = message('nothing', () => ({}));
 
 /** Request and response of each call. */
-export const calls = {
+const calls = {
   RunPodSandbox: [
     message('RunPodSandboxRequest', () => ({ config: [1, PodSandboxConfig], runtimeHandler: [2, 'string'] })),
     pod,

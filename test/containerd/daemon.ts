@@ -152,8 +152,6 @@ export async function stopDaemon(signal: NodeJS.Signals = 'SIGTERM'): Promise<vo
 
 export const daemonPid = (): number => child?.pid ?? 0;
 
-export const log = (): string => readFileSync(join(scratch, 'containerd.log'), 'utf8');
-
 /** The socket of a shim: the name is what containerd's shims agree on. */
 export const socketOf = (group: string, grpc = socket): string =>
   `/run/containerd/s/${createHash('sha256')
@@ -190,9 +188,12 @@ export function leftOf(id: string): string[] {
   const bundle = join(state, 'io.containerd.runtime.v2.task', namespace, id);
   return [
     ...shims(id).map((pid) => `shim ${pid}`),
-    ...[socketOf(id), bundle, `/run/containerd/tsrun/${namespace}/${id}`, `/run/containerd/runc/${namespace}/${id}`].filter(
-      (path) => existsSync(path),
-    ),
+    ...[
+      socketOf(id),
+      bundle,
+      `/run/containerd/tsrun/${namespace}/${id}`,
+      `/run/containerd/runc/${namespace}/${id}`,
+    ].filter((path) => existsSync(path)),
     ...read('/proc/self/mountinfo')
       .split('\n')
       .filter((line) => line.includes(bundle)),

@@ -20,6 +20,13 @@ export const BootstrapParams = message('BootstrapParams', () => ({
   socketDir: [9, 'string'],
 }));
 
+/** The fields that only `BootstrapParams` has: an `Any` has a text where that has bytes, or the other way round. */
+export const BootstrapMark = message('BootstrapParams', () => ({
+  containerdVersion: [4, 'bytes'],
+  containerdTtrpcAddress: [5, 'bytes'],
+  extensions: [8, 'bytes', 'repeated'],
+}));
+
 export const BootstrapResult = message('BootstrapResult', () => ({
   /** Of the task service. */
   version: [1, 'int32'],
