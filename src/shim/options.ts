@@ -4,7 +4,7 @@ import { TsrunError } from '../errors.ts';
 import { decodeText } from '../linux/utf8.ts';
 import { decode } from '../proto/decode.ts';
 import type { Any } from '../proto/well-known.ts';
-import { RuncOptions, RuntimeOptions } from './messages/options.ts';
+import { CreateOptions, RuncOptions, RuntimeOptions } from './messages/options.ts';
 
 export interface Options {
   readonly noPivot: boolean;
@@ -45,6 +45,17 @@ export function parseOptions(any: Any | undefined): Options {
       gid: given.ioGid,
       root: given.root,
       systemdCgroup: given.systemdCgroup ? true : undefined,
+    };
+  }
+  if (any.typeUrl === CreateOptions.name) {
+    const given = decode(CreateOptions, any.value);
+    return {
+      ...defaults,
+      noPivot: given.noPivotRoot,
+      noNewKeyring: given.noNewKeyring,
+      shimCgroup: given.shimCgroup,
+      uid: given.ioUid,
+      gid: given.ioGid,
     };
   }
   if (any.typeUrl === RuntimeOptions.name) return fromTable(decodeText(decode(RuntimeOptions, any.value).configBody));

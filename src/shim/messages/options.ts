@@ -1,5 +1,5 @@
 // What may be packed into CreateTaskRequest.options, and beside the processes of a task.
-// (containerd api/types/runc/options/oci.proto, api/types/runtimeoptions/v1/api.proto)
+// (containerd api/types/runc/options/oci.proto, runtime/linux/runctypes/runc.proto, api/types/runtimeoptions/v1/api.proto)
 
 import { message, type ValueOf } from '../../proto/message.ts';
 
@@ -17,6 +17,15 @@ export const RuncOptions = message('containerd.runc.v1.Options', () => ({
   criuWorkPath: [11, 'string'],
 }));
 export type RuncOptions = ValueOf<typeof RuncOptions>;
+
+/** What containerd 1.6's client makes of user namespaces for any other runtime than that for runc. */
+export const CreateOptions = message('containerd.linux.runc.CreateOptions', () => ({
+  noPivotRoot: [1, 'bool'],
+  noNewKeyring: [8, 'bool'],
+  shimCgroup: [9, 'string'],
+  ioUid: [10, 'uint32'],
+  ioGid: [11, 'uint32'],
+}));
 
 export const CheckpointOptions = message('containerd.runc.v1.CheckpointOptions', () => ({
   exit: [1, 'bool'],
