@@ -22,14 +22,18 @@ import {
 } from './daemon.ts';
 
 const pause = 'localhost/tsrun-pause:latest';
-/** The handler as docs/containerd.md has it, or one for a peer. */
-const handler =
+/** The handlers as docs/containerd.md has them; for a peer, in the place of ours. */
+const documented =
+  /```toml\nversion = 2\n([^`]*)```/.exec(readFileSync(join(projectDir, 'docs/containerd.md'), 'utf8'))?.[1] ?? '';
+const handlers =
   runtime.family === 'tsrun'
-    ? /```toml\nversion = 2\n([^`]*)```/.exec(readFileSync(join(projectDir, 'docs/containerd.md'), 'utf8'))?.[1]
-    : `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tsrun]
-  runtime_type = "${runtimeName}"
+    ? documented
+    : documented.replace(
+        /"io.containerd.tsrun.v2"/,
+        `"${runtimeName}"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tsrun.options]
-    BinaryName = "${runtime.command[0]}"`;
+    BinaryName = "${runtime.command[0]}"`,
+      );
 
 serve(
   `[plugins."io.containerd.grpc.v1.cri"]
@@ -38,7 +42,7 @@ serve(
   # Every pod has a share of the CPU, also where nothing can share it.
   disable_cgroup = ${!controllers().includes('cpu')}
   disable_apparmor = ${!existsSync('/sys/kernel/security/apparmor')}
-${handler}`,
+${handlers}`,
   'k8s.io',
 );
 
