@@ -11,7 +11,7 @@ const namespace = 'tsrun-bench';
 /**
  * @param {{ scratch: string, rootfs: string, contenders: { name: string, program: string }[],
  *   time: Function, memory: Function, runs: number, must: Function }} bench What bench.mjs measures with, and with whom.
- * @returns Rows of the table, and names of contenders that cannot run here.
+ * @returns Rows of the table.
  */
 export async function throughContainerd({ scratch, rootfs, contenders, time, memory, runs, must }) {
   if (['containerd', 'ctr'].some((name) => spawnSync(name, ['--version']).error !== undefined)) {
@@ -52,19 +52,28 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     const withoutShares = readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').includes('cpu ')
       ? []
       : ['--cpu-shares=0'];
-    const flags = ({ name, program }) =>
+    const shimOf = ({ name, program }) =>
       name === 'tsrun'
-        ? ['--runtime', 'io.containerd.tsrun.v2', ...withoutShares]
-        : ['--runtime', 'io.containerd.runc.v2', '--runc-binary', program, ...withoutShares];
+        ? ['--runtime', 'io.containerd.tsrun.v2']
+        : ['--runtime', 'io.containerd.runc.v2', '--runc-binary', program];
+    let more = withoutShares;
+    const flags = (contender) => [...shimOf(contender), ...more];
     const id = ({ name }, suffix) => `${name}-${suffix}`;
     const run = (contender) => ctr('run', '--rm', ...flags(contender), image, id(contender, 'run'), '/bin/true');
-    const able = contenders.filter((contender) => {
+    const isAble = (contender) => {
       const { status, stderr } = quietly(run(contender));
       if (status === 0) return true;
-      console.log(`note: ${contender.name} is not measured through containerd: ${stderr.trim().split('\n').at(-1)}`);
+      console.log(`note: ${contender.name}, ${more.join(' ')}: ${stderr.trim().split('\n').at(-1)}`);
       quietly(ctr('container', 'rm', id(contender, 'run')));
       return false;
-    });
+    };
+    let able = contenders.filter(isAble);
+    if (able.length < contenders.length) {
+      // Debian 12's crun loads no device filter without CAP_SYS_RESOURCE; a privileged container has none.
+      more = [...withoutShares, '--privileged'];
+      console.log('note: the containers of containerd are privileged, for each of the contenders');
+      able = contenders.filter(isAble);
+    }
     const among = (values) => contenders.map((contender) => values[able.indexOf(contender)]);
 
     const start = (contender, suffix) =>
@@ -81,7 +90,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     rows.push({ name: 'ctr task exec /bin/true', unit: 'ms', values: milliseconds(exec) });
     for (const contender of able) remove(contender, 'exec');
 
-    const shimOf = (contender) => {
+    const pidOfShim = (contender) => {
       const tasks = quietly(ctr('task', 'ls')).stdout.split('\n');
       const task = tasks.find((line) => line.startsWith(`${id(contender, 'size')} `))?.split(/ +/)[1];
       return /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${task}/status`, 'utf8'))?.[1];
@@ -94,7 +103,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
         if (!able.includes(contender)) return undefined;
         start(contender, 'size');
         await sleep(300);
-        const text = readFileSync(`/proc/${shimOf(contender)}/smaps_rollup`, 'utf8');
+        const text = readFileSync(`/proc/${pidOfShim(contender)}/smaps_rollup`, 'utf8');
         remove(contender, 'size');
         return Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(text)?.[1]) / 1024;
       };
