@@ -1,11 +1,13 @@
 // containerd with its own client, as people use them: containers, tasks, and what is left of them.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { talk } from '../engines/engine.ts';
-import { until } from '../harness/index.ts';
+import { controllers, projectDir, until } from '../harness/index.ts';
 import {
   ctr,
+  image,
   mustCtr,
   namespace,
   nothingLeftOf,
@@ -15,6 +17,7 @@ import {
   runArguments,
   serve,
   shims,
+  socket,
   start,
   status,
   test,
@@ -202,4 +205,33 @@ test(
     await nothingLeftOf('mapped');
   },
   { needs: ['user namespaces'] },
+);
+
+test(
+  'the commands of docs/containerd.md work as they stand there',
+  async () => {
+    mustCtr('image', 'tag', image, 'docker.io/library/alpine:latest');
+    const page = readFileSync(join(projectDir, 'docs/containerd.md'), 'utf8');
+    const section = page.slice(page.indexOf('## ctr and nerdctl'), page.indexOf('## Kubernetes'));
+    const commands = [...section.matchAll(/^ {4}(ctr .*)$/gm)]
+      .map(([, command = '']) => command)
+      .filter((command) => !command.startsWith('ctr image pull'));
+    const results = commands.map((command) => {
+      // What a host without CPU shares needs; the page says so below.
+      const told = controllers().includes('cpu') ? command : command.replace('ctr run ', 'ctr run --cpu-shares 0 ');
+      const result = spawnSync('sh', ['-c', told], {
+        encoding: 'utf8',
+        env: { ...process.env, CONTAINERD_ADDRESS: socket, CONTAINERD_NAMESPACE: namespace },
+      });
+      return `${command}: ${result.status} ${result.stdout}`;
+    });
+    expect(commands.length).toBe(11);
+    expect(results[0]).toMatch(/: 3 ok\n$/);
+    expect(results.slice(1, -2).filter((result) => !/: 0 /.test(result))).toEqual([]);
+    expect(results.at(3)).toMatch(/: 0 inside\n$/);
+    // Deleting the task tells of its status, 137, by a failure of its own; the container goes only if the task has gone.
+    expect(results.at(-1)).toMatch(/: 0 /);
+    await nothingLeftOf('box');
+  },
+  { only: ['tsrun'], timeout: 120_000 },
 );
