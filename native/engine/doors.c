@@ -92,6 +92,10 @@ static JSValue give_text(JSContext *js, struct sys_out *out) {
   int32_t a##i;                                                                                              \
   if (!JS_IsNumber(argv[i]) || JS_ToInt32(js, &a##i, argv[i]) < 0) return bad_argument(js, i)
 #define DROP_I32(i)
+#define TAKE_NUM(i)                                                                                          \
+  int64_t a##i;                                                                                              \
+  if (!JS_IsNumber(argv[i]) || JS_ToInt64(js, &a##i, argv[i]) < 0) return bad_argument(js, i)
+#define DROP_NUM(i)
 #define TAKE_BYTES(i)                                                                                        \
   struct sys_in a##i;                                                                                        \
   if (!take_array(js, argv[i], 1, &a##i)) return bad_argument(js, i)

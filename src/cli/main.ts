@@ -77,6 +77,12 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./features.ts')).showFeatures();
     case 'seccomp':
       return (await import('./seccomp.ts')).seccomp(invocation);
+    case 'unpack':
+      return (await import('./unpack.ts')).unpack(invocation, context);
+    case 'images':
+      return (await import('./images.ts')).images(invocation, context);
+    case 'image':
+      return (await import('./image.ts')).image(invocation, context);
     case 'help':
       return (await import('./show.ts')).showHelp(invocation);
     case 'version':

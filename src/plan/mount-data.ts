@@ -58,6 +58,9 @@ const superblockFlags: Readonly<Record<string, number>> = {
   nolazytime: 0,
 };
 
+/** With one option a layer, so that no option is long: Linux 6.7. */
+export const withLayersApart = (fs: FileSystem): FileSystem => ({ ...fs, options: fs.options.flatMap(layerOptions) });
+
 /** `lowerdir=a:b::c` as one option a layer, which Linux has since 6.7; behind `::` stand layers of data only. */
 function layerOptions(option: string): string[] {
   if (!option.startsWith('lowerdir=')) return [option];
