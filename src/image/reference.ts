@@ -15,9 +15,6 @@ export interface Reference {
 
 const pattern = /^(oci|oci-archive|docker-archive):(.*)$/s;
 
-/** Container ids have no colon, so that no id looks like one. */
-export const isReference = (text: string): boolean => pattern.test(text);
-
 /**
  * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME:TAG]`, or `@sha256:…` in place of the tag. As in
  * skopeo and podman the path ends at the first colon.

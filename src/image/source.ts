@@ -3,7 +3,7 @@
 
 import { sysError, TsrunError } from '../errors.ts';
 import { O_NONBLOCK, O_RDONLY, S_IFMT, S_IFREG } from '../linux/flags.ts';
-import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, sys } from '../linux/sys.ts';
 import { decodeText } from '../linux/utf8.ts';
 import { type ArchiveIndex, indexArchive } from './archive-index.ts';
 import { platformText, selectPlatform } from './platform.ts';
@@ -261,7 +261,7 @@ function openDockerImage(files: Files, reference: Reference): SourceImage {
     configText,
     configDigest,
     config: checkConfig(parseDocument(configText, `${what}: ${configName}`), `${what}: ${configName}`),
-    layers: (layers as string[]).map((name) => {
+    layers: layers.map((name) => {
       const { fd, size } = files.open(name);
       sys.close(fd);
       const open = () => {
@@ -284,6 +284,3 @@ function attempt<T>(what: string, call: () => T): T {
     throw isSysError(error) ? sysError(what, error) : error;
   }
 }
-
-/** Whether a file is there, for whoever looks before it asks. */
-export const exists = (path: string): boolean => unlessMissing(() => sys.stat(path)) !== undefined;

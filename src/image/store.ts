@@ -160,7 +160,7 @@ function lockFile(path: string, how: number): number {
   return fd;
 }
 
-export function makePath(path: string): void {
+function makePath(path: string): void {
   try {
     sys.makeDir(path, 0o700);
   } catch (error) {
