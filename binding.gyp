@@ -44,6 +44,7 @@
       'native/sys/execute.c',
       'native/sys/files.c',
       'native/sys/latin.c',
+      'native/sys/pack.c',
       'native/sys/process.c',
       'native/sys/result.c',
       'native/sys/sha256.c',

@@ -193,6 +193,28 @@ export const sys = {
     doc: 'Reads on to the end: the SHA-256 of the file as it lies there, and of its content.',
   },
   archiveClose: { args: { archive: 'i32' }, result: 'void', doc: 'Ends the reading, wherever it is.' },
+  packOpen: {
+    args: { fd: 'i32' },
+    result: 'num',
+    doc: 'Begins to write a tar stream, compressed with gzip (RFC 1952), to a file.',
+  },
+  packText: { args: { pack: 'i32', text: 'str0' }, result: 'void', doc: 'Adds bytes, one a character, up to a block.' },
+  packFile: {
+    args: { pack: 'i32', fd: 'i32', size: 'num' },
+    result: 'void',
+    doc: 'Adds the next bytes of a file, up to a block; ENODATA where there are fewer.',
+  },
+  packFinish: {
+    args: { pack: 'i32' },
+    result: 'strs',
+    doc: 'Ends the stream: the SHA-256 of the file, and of its content.',
+  },
+  packClose: { args: { pack: 'i32' }, result: 'void', doc: 'Ends the writing, wherever it is.' },
+  copyAt: {
+    args: { from: 'i32', offset: 'num', size: 'num', to: 'i32' },
+    result: 'void',
+    doc: 'Copies a part of a file to where another one is. pread(2), write(2)',
+  },
   treeOpen: {
     args: { path: 'str' },
     result: 'num',
@@ -275,6 +297,7 @@ export const sys = {
     result: 'str',
     doc: 'A whole regular file; EFBIG above `most` bytes of text, EINVAL for anything but a regular file.',
   },
+  treeOpenFile: { args: { tree: 'i32', path: 'str' }, result: 'num', doc: 'A regular file, to read. openat(2)' },
   treeList: { args: { tree: 'i32', path: 'str' }, result: 'strs', doc: 'The names in a directory. getdents64(2)' },
   treeCopyFile: {
     args: { from: 'i32', source: 'str', to: 'i32', path: 'str' },

@@ -1,6 +1,7 @@
 #include "sys/latin.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int latin_bytes(const char *text, char *bytes, size_t room) {
   size_t used = 0;
@@ -15,6 +16,17 @@ int latin_bytes(const char *text, char *bytes, size_t room) {
     }
   }
   bytes[used] = 0;
+  return (int)used;
+}
+
+int latin_value(struct sys_in text, char *bytes) {
+  size_t used = 0;
+  for (const char *at = text.data, *end = at + text.size; at <= end; at += strlen(at) + 1) {
+    int size = latin_bytes(at, bytes + used, text.size - used + 1);
+    if (size < 0) return -1;
+    /* Each stretch ends with a NUL of the text, but for the last, whose NUL is only the terminator. */
+    used += (size_t)size + (at + strlen(at) < end);
+  }
   return (int)used;
 }
 

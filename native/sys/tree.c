@@ -255,17 +255,11 @@ int64_t sys_tree_set_xattr(int32_t tree, const char *path, const char *name, str
   if (result < 0) return result;
   char *bytes = malloc(value.size + 1);
   if (bytes == NULL) return sys_fail_with("malloc", path, ENOMEM);
-  /* The value may have NUL bytes: each stretch between them is narrowed apart. */
-  size_t used = 0;
-  const char *text = value.data;
-  for (size_t at = 0; at <= value.size && result >= 0;) {
-    int size = latin_bytes(text + at, bytes + used, value.size - used + 1);
-    if (size < 0) result = sys_fail_with("setxattr", path, EILSEQ);
-    at += strlen(text + at) + 1;
-    used += size < 0 ? 0 : (size_t)size + (at <= value.size);
-  }
+  int used = latin_value(value, bytes);
+  if (used < 0) result = sys_fail_with("setxattr", path, EILSEQ);
   name_by_descriptor(&place, by_descriptor, sizeof by_descriptor);
-  if (result >= 0 && lsetxattr(by_descriptor, name, bytes, used, 0) < 0) result = sys_fail("setxattr", path);
+  if (result >= 0 && lsetxattr(by_descriptor, name, bytes, (size_t)used, 0) < 0)
+    result = sys_fail("setxattr", path);
   free(bytes);
   return result;
 }
@@ -322,6 +316,14 @@ int64_t sys_tree_read(int32_t tree, const char *path, uint32_t most, struct sys_
   if (got < 0) result = sys_fail("read", path);
   close(fd);
   return result < 0 || out->data != NULL ? result : sys_give(out, "", 0);
+}
+
+int64_t sys_tree_open_file(int32_t tree, const char *path) {
+  struct place place;
+  int64_t result = find_place(tree, path, &place);
+  if (result < 0) return result;
+  int fd = open_regular(&place);
+  return fd < 0 ? sys_fail("openat", path) : fd;
 }
 
 int64_t sys_tree_list(int32_t tree, const char *path, struct sys_out *out) {

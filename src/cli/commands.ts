@@ -426,6 +426,12 @@ export const commands = {
     arguments: [imageArgument, { name: 'bundle' }],
     flags: imageFlags,
   },
+  commit: {
+    summary: 'add what a container of an image wrote to a new image',
+    description: 'As a layer on those of its image, in a layout: oci:DIR:TAG. A running container is paused meanwhile.',
+    arguments: [containerId, imageArgument],
+    flags: [],
+  },
   images: {
     summary: 'list the images in the store',
     arguments: [],
@@ -437,6 +443,17 @@ export const commands = {
       '`image inspect IMAGE` shows one as JSON, `image rm IMAGE...` removes some, `image prune` removes all that no container ' +
       'and no bundle uses. IMAGE is a reference that it was had by, or the beginning of its digest.',
     arguments: [{ name: 'action' }, { name: 'images', rest: true }],
+    flags: [],
+  },
+  completion: {
+    summary: 'write a completion script for a shell: bash, zsh or fish',
+    description: 'For bash, say `source <(tsrun completion bash)`.',
+    arguments: [{ name: 'shell' }],
+    flags: [],
+  },
+  man: {
+    summary: 'write the manual page, in the macros of man(7)',
+    arguments: [],
     flags: [],
   },
   help: {

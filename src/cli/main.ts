@@ -77,12 +77,18 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./features.ts')).showFeatures();
     case 'seccomp':
       return (await import('./seccomp.ts')).seccomp(invocation);
+    case 'commit':
+      return await (await import('./commit.ts')).commit(invocation, context);
     case 'unpack':
       return (await import('./unpack.ts')).unpack(invocation, context);
     case 'images':
       return (await import('./images.ts')).images(invocation, context);
     case 'image':
       return (await import('./image.ts')).image(invocation, context);
+    case 'completion':
+      return (await import('./show-completion.ts')).showCompletion(invocation);
+    case 'man':
+      return (await import('./show-man.ts')).showMan();
     case 'help':
       return (await import('./show.ts')).showHelp(invocation);
     case 'version':

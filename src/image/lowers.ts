@@ -27,7 +27,7 @@ const LINKS_MOST = 40;
 
 export const typeOf = ({ mode }: Look): number => mode & S_IFMT;
 export const isDirectory = (look: Look | undefined): boolean => look !== undefined && typeOf(look) === S_IFDIR;
-const isWhiteout = (look: Look): boolean => typeOf(look) === S_IFCHR && look.major === 0 && look.minor === 0;
+export const isWhiteout = (look: Look): boolean => typeOf(look) === S_IFCHR && look.major === 0 && look.minor === 0;
 
 /** Undefined where the tree itself has nothing at the path. */
 export function look(tree: number, path: string): Look | undefined {
@@ -51,7 +51,7 @@ export function look(tree: number, path: string): Look | undefined {
   }
 }
 
-function isOpaque(tree: number, path: string, xattr: string): boolean {
+export function isOpaque(tree: number, path: string, xattr: string): boolean {
   try {
     return sys.treeXattr(tree, path, xattr) === 'y';
   } catch (error) {

@@ -53,7 +53,7 @@ export function pull(store: ImageStore, reference: Reference, options: PullOptio
 }
 
 /** image-spec config.md#layer-chainid */
-export function chainIds(diffIds: readonly string[]): string[] {
+function chainIds(diffIds: readonly string[]): string[] {
   const chains: string[] = [];
   for (const diffId of diffIds) {
     const parent = chains.at(-1);

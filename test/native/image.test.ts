@@ -361,3 +361,35 @@ test('a file with holes keeps them, in every form that GNU tar writes', only, (t
     sh(`cmp src/holes ${lower[0]}/holes && test $(du -k ${lower[0]}/holes | cut -f1) -lt 1024`, dir);
   }
 });
+
+test('commit adds what a container wrote as a layer, as umoci reads it', only, (t) => {
+  const dir = place(t);
+  const image = simpleImage(dir);
+  const id = `commit${process.pid}`;
+  t.onTestFinished(() => void tsrun(dir, 'delete', '--force', id));
+  const change = [
+    'rm /bin/touch',
+    'rm -r /etc; mkdir /etc',
+    'echo new > /etc/new',
+    'mkdir -p /deep/er; echo x > /deep/er/file; ln /deep/er/file /deep/second; ln -s /nowhere /link',
+    'chmod 4755 /deep/er/file; chown 70000:3000000 /deep/second',
+    `echo long > /${'n'.repeat(150)}`,
+  ];
+  const applets = ['mkdir', 'ln', 'chmod', 'chown'].map((name) => `/bin/busybox ln -s busybox /bin/${name}`);
+  const result = tsrun(dir, 'run', '--keep', '--id', id, image, '--', 'sh', '-ec', [...applets, ...change].join('; '));
+  expect(result).toEqual({ code: 0, out: '', err: '' });
+  for (const target of [join(dir, 'layout'), join(dir, 'other')]) {
+    const committed = `oci:${target}:second`;
+    expect(tsrun(dir, 'commit', id, committed)).toMatchObject({ code: 0, err: '' });
+    expect(tsrun(dir, 'run', committed, '--', 'cat', '/etc/new')).toEqual({ code: 0, out: 'new\n', err: '' });
+    rmSync(join(dir, 'bundle'), { recursive: true, force: true });
+    rmSync(join(dir, 'theirs'), { recursive: true, force: true });
+    expect(tsrun(dir, 'unpack', committed, join(dir, 'bundle'))).toMatchObject({ code: 0 });
+    sh(`umoci unpack --image ${target}:second theirs`, dir);
+    const ours = merged(join(dir, 'bundle'), treeText);
+    expect(ours).toEqual(treeText(join(dir, 'theirs/rootfs')));
+    expect(ours.some((line) => line.startsWith('etc/os-release'))).toBe(false);
+    expect(ours.some((line) => line.startsWith('bin/touch'))).toBe(false);
+  }
+  expect(tsrun(dir, 'unpack', image, join(dir, 'first'))).toMatchObject({ code: 0 });
+});
