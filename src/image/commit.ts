@@ -118,10 +118,11 @@ class Layout {
   }
 
   /** A layer as it is in its source, verified on the way. */
-  copy({ mediaType, size, open }: LayerBlob, digest: string): Blob {
+  copy(layer: LayerBlob, digest: string): Blob {
+    const { mediaType, size } = layer;
     const blob = { mediaType: mediaType === '' ? `${MEDIA}.layer.v1.tar` : mediaType, digest, size };
     if (this.has(`blobs/sha256/${hexOf(digest)}`)) return blob;
-    const region = open();
+    const region = layer.open();
     try {
       this.write((fd) => {
         sys.copyAt(region.fd, region.offset, region.size, fd);
