@@ -17,35 +17,43 @@ static uint32_t turn(uint32_t word, int bits) {
   return word >> bits | word << (32 - bits);
 }
 
-static void add_blocks_plainly(uint32_t state[8], const uint8_t *block, size_t count) {
-  for (; count > 0; count--, block += 64) {
-    uint32_t w[64];
-    for (int i = 0; i < 16; i++)
-      w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-             (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
-    for (int i = 16; i < 64; i++) {
-      uint32_t x = w[i - 15], y = w[i - 2];
-      w[i] =
-          w[i - 16] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + w[i - 7] + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
-    }
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int i = 0; i < 64; i++) {
-      uint32_t first =
-          h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + constants[i] + w[i];
-      uint32_t second = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-      h = g;
-      g = f;
-      f = e;
-      e = d + first;
-      d = c;
-      c = b;
-      b = a;
-      a = first + second;
-    }
-    uint32_t sums[8] = {a, b, c, d, e, f, g, h};
-    for (int i = 0; i < 8; i++) state[i] += sums[i];
+static uint32_t word_at(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* One round for one naming of the eight words: they trade places from round to round, so that none has to be moved. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                                     \
+  do {                                                                                                       \
+    uint32_t one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + (g ^ (e & (f ^ g))) + constants[i] + w[i]; \
+    d += one;                                                                                                \
+    h = one + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) | (c & (a | b)));                          \
+  } while (0)
+
+static void add_block_plainly(uint32_t state[8], const uint8_t *block) {
+  uint32_t w[64];
+  for (int i = 0; i < 16; i++) w[i] = word_at(block + 4 * i);
+  for (int i = 16; i < 64; i++) {
+    uint32_t x = w[i - 15], y = w[i - 2];
+    w[i] = w[i - 16] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + w[i - 7] + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
   }
+  uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+  uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+  for (int i = 0; i < 64; i += 8) {
+    ROUND(a, b, c, d, e, f, g, h, i);
+    ROUND(h, a, b, c, d, e, f, g, i + 1);
+    ROUND(g, h, a, b, c, d, e, f, i + 2);
+    ROUND(f, g, h, a, b, c, d, e, i + 3);
+    ROUND(e, f, g, h, a, b, c, d, i + 4);
+    ROUND(d, e, f, g, h, a, b, c, i + 5);
+    ROUND(c, d, e, f, g, h, a, b, i + 6);
+    ROUND(b, c, d, e, f, g, h, a, i + 7);
+  }
+  const uint32_t sum[8] = {a, b, c, d, e, f, g, h};
+  for (int i = 0; i < 8; i++) state[i] += sum[i];
+}
+
+static void add_blocks_plainly(uint32_t state[8], const uint8_t *block, size_t count) {
+  for (; count > 0; count--, block += 64) add_block_plainly(state, block);
 }
 
 #ifdef __x86_64__
