@@ -170,6 +170,11 @@ export const sys = {
     result: 'str',
     doc: 'Bytes of a file, one a character; fewer only at its end. pread(2)',
   },
+  syncFileSystem: {
+    args: { fd: 'i32' },
+    result: 'void',
+    doc: 'Waits until all that was written to the file system of an open file is on its disk. syncfs(2)',
+  },
   statDescriptor: { args: { fd: 'i32' }, result: 'nums', doc: '[mode, size] of an open file. fstat(2)' },
   archiveOpen: {
     args: { fd: 'i32', offset: 'num', size: 'num', compression: 'u32', limit: 'num' },
@@ -187,6 +192,7 @@ export const sys = {
     doc: 'The data of an entry, one byte a character, with its padding.',
   },
   archiveSkip: { args: { archive: 'i32', size: 'num' }, result: 'void', doc: 'Passes over the data of an entry.' },
+  archiveAt: { args: { archive: 'i32' }, result: 'num', doc: 'How many bytes of the file have been read.' },
   archiveFinish: {
     args: { archive: 'i32' },
     result: 'strs',

@@ -48,6 +48,7 @@ struct archive {
   size_t sizes[CHUNKS];
   unsigned written, taken; /* how many chunks so far */
   int ended, stopped;
+  uint64_t read; /* of the blob */
   struct failure failure;
 
   size_t at; /* in the chunk that is being taken */
@@ -153,8 +154,10 @@ static void *produce(void *given) {
     unsigned slot = archive->written % CHUNKS;
     pthread_mutex_unlock(&archive->mutex);
     if (stopped) break;
+    uint64_t before = archive->left;
     size = fill_chunk(archive, archive->chunks[slot]);
     pthread_mutex_lock(&archive->mutex);
+    archive->read += before - archive->left;
     if (size > 0) {
       archive->sizes[slot] = (size_t)size;
       archive->written++;
@@ -326,6 +329,15 @@ int64_t sys_archive_skip(int32_t handle, int64_t size) {
   struct archive *archive = find_archive(handle);
   if (archive == NULL) return -EBADF;
   return archive_pass(archive, (uint64_t)size + -(uint64_t)size % BLOCK);
+}
+
+int64_t sys_archive_at(int32_t handle) {
+  struct archive *archive = find_archive(handle);
+  if (archive == NULL) return -EBADF;
+  pthread_mutex_lock(&archive->mutex);
+  uint64_t read = archive->read;
+  pthread_mutex_unlock(&archive->mutex);
+  return (int64_t)read;
 }
 
 int64_t sys_archive_finish(int32_t handle, struct sys_out *out) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,12 +254,14 @@ int64_t sys_tree_set_xattr(int32_t tree, const char *path, const char *name, str
   char by_descriptor[PATH_MAX + 40];
   int64_t result = find_place(tree, path, &place);
   if (result < 0) return result;
+  char attribute[XATTR_NAME_MAX + 1];
+  if (latin_bytes(name, attribute, sizeof attribute) < 0) return sys_fail_with("setxattr", path, ERANGE);
   char *bytes = malloc(value.size + 1);
   if (bytes == NULL) return sys_fail_with("malloc", path, ENOMEM);
   int used = latin_value(value, bytes);
   if (used < 0) result = sys_fail_with("setxattr", path, EILSEQ);
   name_by_descriptor(&place, by_descriptor, sizeof by_descriptor);
-  if (result >= 0 && lsetxattr(by_descriptor, name, bytes, (size_t)used, 0) < 0)
+  if (result >= 0 && lsetxattr(by_descriptor, attribute, bytes, (size_t)used, 0) < 0)
     result = sys_fail("setxattr", path);
   free(bytes);
   return result;
@@ -351,17 +354,23 @@ static int64_t open_for_xattr(int32_t tree, const char *path, char *name, size_t
 }
 
 int64_t sys_tree_xattrs(int32_t tree, const char *path, struct sys_out *out) {
-  char name[PATH_MAX + 40], list[16 << 10];
+  char name[PATH_MAX + 40];
   int64_t result = open_for_xattr(tree, path, name, sizeof name);
   if (result < 0) return result;
-  ssize_t size = llistxattr(name, list, sizeof list);
+  char *list = malloc(XATTR_LIST_MAX);
+  if (list == NULL) return sys_fail_with("malloc", path, ENOMEM);
+  ssize_t size = llistxattr(name, list, XATTR_LIST_MAX);
   if (size < 0 && errno == ENOTSUP) size = 0;
-  if (size < 0) return sys_fail("listxattr", path);
-  return size == 0 ? sys_give(out, "", 0) : latin_add(out, list, (size_t)size);
+  result = size < 0    ? sys_fail("listxattr", path)
+           : size == 0 ? sys_give(out, "", 0)
+                       : latin_add(out, list, (size_t)size);
+  free(list);
+  return result;
 }
 
-int64_t sys_tree_xattr(int32_t tree, const char *path, const char *attribute, struct sys_out *out) {
-  char name[PATH_MAX + 40];
+int64_t sys_tree_xattr(int32_t tree, const char *path, const char *text, struct sys_out *out) {
+  char name[PATH_MAX + 40], attribute[XATTR_NAME_MAX + 1];
+  if (latin_bytes(text, attribute, sizeof attribute) < 0) return sys_fail_with("getxattr", path, ERANGE);
   int64_t result = open_for_xattr(tree, path, name, sizeof name);
   if (result < 0) return result;
   char *value = malloc(XATTR_SIZE_MAX);
@@ -425,9 +434,13 @@ static int64_t empty_directory(int directory, int top, int depth, unsigned *move
     }
     if (unlinkat(directory, entry->d_name, AT_REMOVEDIR) == 0) continue;
     if (depth >= DEEPEST) {
+      /* A name that is taken, by somebody who wants to be in the way, is passed over. */
       char name[40];
-      snprintf(name, sizeof name, ".deep-%u", (*moved)++);
-      if (renameat(directory, entry->d_name, top, name) < 0) result = sys_fail("rename", entry->d_name);
+      int error;
+      do snprintf(name, sizeof name, ".deep-%u", (*moved)++);
+      while ((error = renameat2(directory, entry->d_name, top, name, RENAME_NOREPLACE)) < 0 &&
+             errno == EEXIST);
+      if (error < 0) result = sys_fail("rename", entry->d_name);
       continue;
     }
     int child = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -485,4 +498,8 @@ int64_t sys_stat_descriptor(int32_t fd, struct sys_out *out) {
   if (fstat(fd, &info) < 0) return sys_fail("fstat", "");
   double numbers[] = {info.st_mode, (double)info.st_size};
   return sys_give_numbers(out, numbers, 2);
+}
+
+int64_t sys_sync_file_system(int32_t fd) {
+  return syncfs(fd) < 0 ? sys_fail("syncfs", "") : 0;
 }

@@ -26,6 +26,8 @@ export interface Overlay {
   readonly lower: readonly string[];
   readonly upper: string;
   readonly work: string;
+  /** Mounted once, for one container: the kernel need not write to disk what it leaves. */
+  readonly volatile: boolean;
 }
 
 /** Far above any real configuration; a larger file is a mistake or an attack on the runtime's memory. */
@@ -50,7 +52,7 @@ function readOverlay(dir: string): Overlay | undefined {
   const file = `${dir}/overlay.json`;
   const content = attempt(`bundle ${dir}`, () => unlessMissing(() => sys.readFile(file, CONFIG_MOST)));
   if (content === undefined) return undefined;
-  const { lower, upper, work } = parseOverlay(content);
+  const { lower, upper, work, volatile } = parseOverlay(content);
   const isPath = (path: unknown): path is string => typeof path === 'string' && path !== '';
   if (
     !Array.isArray(lower) ||
@@ -60,10 +62,10 @@ function readOverlay(dir: string): Overlay | undefined {
   )
     throw new TsrunError(`${file}: expected lower, upper and work; make the bundle anew with \`tsrun unpack\``);
   const inside = (path: string) => (path.startsWith('/') ? path : `${dir}/${path}`);
-  return { lower: lower as string[], upper: inside(upper), work: inside(work) };
+  return { lower: lower as string[], upper: inside(upper), work: inside(work), volatile: volatile === true };
 }
 
-function parseOverlay(text: string): { lower?: unknown; upper?: unknown; work?: unknown } {
+function parseOverlay(text: string): { lower?: unknown; upper?: unknown; work?: unknown; volatile?: unknown } {
   try {
     return (JSON.parse(text) ?? {}) as object;
   } catch {

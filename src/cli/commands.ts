@@ -29,6 +29,8 @@ export interface Argument {
   readonly default?: string;
   /** Takes all words that are left, perhaps none; only as the last argument. */
   readonly rest?: true;
+  /** All words that it may be. */
+  readonly values?: readonly string[];
 }
 
 /** One verb. */
@@ -442,13 +444,16 @@ export const commands = {
     description:
       '`image inspect IMAGE` shows one as JSON, `image rm IMAGE...` removes some, `image prune` removes all that no container ' +
       'and no bundle uses. IMAGE is a reference that it was had by, or the beginning of its digest.',
-    arguments: [{ name: 'action' }, { name: 'images', rest: true }],
+    arguments: [
+      { name: 'action', values: ['inspect', 'rm', 'prune'] },
+      { name: 'images', rest: true },
+    ],
     flags: [],
   },
   completion: {
     summary: 'write a completion script for a shell: bash, zsh or fish',
     description: 'For bash, say `source <(tsrun completion bash)`.',
-    arguments: [{ name: 'shell' }],
+    arguments: [{ name: 'shell', values: ['bash', 'zsh', 'fish'] }],
     flags: [],
   },
   man: {

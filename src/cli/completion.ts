@@ -11,7 +11,11 @@ const helpFlag: Flag = { name: 'help', short: 'h', kind: 'bool', doc: 'show help
 const verbs = (): [string, Command][] => Object.entries<Command>(commands).filter(([, { hidden }]) => !hidden);
 const shown = (flags: readonly Flag[]): Flag[] => flags.filter(({ hidden }) => !hidden);
 const flagsOf = (command: Command): Flag[] => [...shown(command.flags), helpFlag];
-const takesIds = ({ arguments: list }: Command): boolean => list.some(({ name }) => name.startsWith('container-id'));
+/** Whoever takes a bundle makes a container, whose id is new. */
+const takesIds = ({ arguments: list, flags }: Command): boolean =>
+  list.some(({ name }) => name.startsWith('container-id')) && !flags.some(({ name }) => name === 'bundle');
+/** The words that its first argument may be. */
+const firstWords = ({ arguments: [first] }: Command): string => first?.values?.join(' ') ?? '';
 
 export function completionScript(shell: Shell): string {
   switch (shell) {
@@ -70,11 +74,14 @@ complete -o filenames -F _tsrun tsrun
 }
 
 function bashVerb([name, command]: [string, Command]): string {
-  const rest = takesIds(command) ? '-W "$(tsrun list -q 2>/dev/null)"' : '-f';
+  const first = takesIds(command) ? '"$(tsrun list -q 2>/dev/null)"' : quoted(firstWords(command));
+  const offer = (what: string) => `COMPREPLY=($(compgen ${what} -- "$word"))`;
+  // With flags before it the first argument is not told from the others.
+  const rest = first === "''" ? [] : [`        $verb:*) ${offer(`-W ${first}`)} ;;`];
   return `    ${name})
-      case $word in
-        -*) COMPREPLY=($(compgen -W ${quoted(words(flagsOf(command)))} -- "$word")) ;;
-        *) COMPREPLY=($(compgen ${rest} -- "$word")) ;;
+      case $before:$word in
+        *:-*) ${offer(`-W ${quoted(words(flagsOf(command)))}`)} ;;
+${[...rest, `        *) ${offer(first === "''" ? '-f' : `-f -W ${first}`)} ;;`].join('\n')}
       esac ;;`;
 }
 
@@ -97,8 +104,7 @@ ${zshFlags(shown(globalFlags))}
       case $line[1] in
 ${verbs()
   .map(
-    ([name, command]) =>
-      `        ${name}) _arguments \\\n${zshFlags(flagsOf(command))}\n          '*: :${takesIds(command) ? '_tsrun_ids' : '_files'}' ;;`,
+    ([name, command]) => `        ${name}) _arguments \\\n${zshFlags(flagsOf(command))}\n${zshArguments(command)} ;;`,
   )
   .join('\n')}
       esac ;;
@@ -106,6 +112,12 @@ ${verbs()
 }
 _tsrun "$@"
 `;
+}
+
+function zshArguments(command: Command): string {
+  const first = firstWords(command);
+  if (takesIds(command)) return "          '*: :{ _tsrun_ids; _files }'";
+  return `${first === '' ? '' : `          '1: :(${first})' \\\n`}          '*: :_files'`;
 }
 
 function zshFlags(flags: readonly Flag[]): string {
@@ -137,6 +149,9 @@ function fish(): string {
       return [
         `complete -c tsrun -n ${quoted(before)} -f -a ${name} -d ${quoted(command.summary)}`,
         ...(takesIds(command) ? [`complete -c tsrun -n ${quoted(seen)} -a '(tsrun list -q 2>/dev/null)'`] : []),
+        ...(firstWords(command) === ''
+          ? []
+          : [`complete -c tsrun -n ${quoted(seen)} -a ${quoted(firstWords(command))}`]),
         ...flagsOf(command).map((each) => flag(each, seen)),
       ];
     }),

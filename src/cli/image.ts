@@ -22,8 +22,6 @@ export function image({ args }: InvocationOf<'image'>, context: Context): number
       if (args.images.length > 0) throw usageError('prune takes no images', 'image');
       sys.writeText(1, tell(prune(store)));
       return 0;
-    default:
-      throw usageError(`unknown action ${JSON.stringify(args.action)}: expected inspect, rm or prune`, 'image');
   }
 }
 

@@ -26,14 +26,14 @@ class Bar implements Progress {
     this.total = bytes;
   }
 
-  done(_layer: string, bytes: number): void {
+  done(): void {
     this.finished++;
-    this.bytes += bytes;
-    this.draw();
   }
 
-  tick(): void {
-    if (now() - this.shown >= PAUSE) this.draw();
+  tick(read: () => number): void {
+    if (now() - this.shown < PAUSE) return;
+    this.bytes = read();
+    this.draw();
   }
 
   end(): void {

@@ -48,6 +48,7 @@ export function fillBundle(store: ImageStore, image: Image, dir: string, options
       lower: lower.map((chain) => `${store.layerDir(chain)}/tree`),
       upper: 'upper',
       work: 'work',
+      volatile: options.container !== undefined,
     };
     // The last file: a bundle without it is none.
     sys.writeFile(`${dir}/overlay.json`, `${JSON.stringify(overlay, null, 2)}\n`, 0o644);
@@ -85,7 +86,8 @@ function inheritRoot(trees: readonly number[], upper: string): void {
 export function claimBundle(path: string): { readonly dir: string; readonly made: boolean } {
   const made = unlessMissing(() => sys.stat(path)) === undefined;
   try {
-    if (made) sys.makeDir(path, 0o755);
+    // What the container makes setuid must not be within reach of the host's users.
+    if (made) sys.makeDir(path, 0o700);
     const dir = sys.realPath(path);
     const [mode = 0] = sys.stat(dir);
     if ((mode & S_IFMT) !== S_IFDIR) throw new TsrunError(`bundle ${path}: not a directory`);

@@ -6,7 +6,7 @@ import { clearBundle, fillBundle } from './bundle.ts';
 import { pull, type PullOptions } from './pull.ts';
 import type { Reference } from './reference.ts';
 import type { ImageStore } from './store.ts';
-import { startTimeOf } from './users-alive.ts';
+import { isOfContainer, startTimeOf } from './users-alive.ts';
 
 export interface RunBundle {
   readonly id: string;
@@ -48,7 +48,7 @@ export function runBundleDir(
       throw error;
     }
     const release = () => {
-      if (unlessMissing(() => sys.stat(`${state(id)}/state.json`)) === undefined) clearBundle(store, dir, true);
+      if (!isOfContainer(dir, state(id))) clearBundle(store, dir, true);
     };
     return { id, dir, user: store.userFile(dir), release };
   } finally {

@@ -74,12 +74,15 @@ function environment(env: readonly string[], terminal: boolean): string[] {
 }
 
 /** Away from the root file system, with what the image has there; it lives as long as the container. */
-const volume = (destination: string): Mount => ({
-  destination,
-  type: 'tmpfs',
-  source: 'tmpfs',
-  options: ['nosuid', 'nodev', 'tmpcopyup'],
-});
+function volume(destination: string): Mount {
+  const parts = destination.split('/').filter((part) => part !== '' && part !== '.');
+  if (!destination.startsWith('/') || parts.length === 0 || parts.includes('..'))
+    throw new TsrunError(`the image's volume ${JSON.stringify(destination)}: expected an absolute path below /`);
+  return { destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'tmpcopyup'] };
+}
+
+/** Annotations that tell a runtime what to do on the host (crun, systemd, criu): an image may not. */
+const FOR_RUNTIMES = /^(run\.oci|org\.systemd\.property|org\.criu)\./;
 
 /** conversion.md#annotation-fields. Labels win over what is made of other fields. */
 function annotationsOf(image: ImageConfig): Record<string, string> {
@@ -99,5 +102,7 @@ function annotationsOf(image: ImageConfig): Record<string, string> {
   const annotations: Record<string, string> = {};
   for (const [name, value] of Object.entries(made))
     if (value !== undefined && value !== '') annotations[`org.opencontainers.image.${name}`] = value;
-  return { ...annotations, ...config.Labels };
+  for (const [name, value] of Object.entries(config.Labels ?? {}))
+    if (!FOR_RUNTIMES.test(name)) annotations[name] = value;
+  return annotations;
 }

@@ -34,6 +34,7 @@ export interface Entry extends Header {
 const META_MOST = 1 << 20;
 const PIECES_MOST = 1 << 16;
 const XATTR = 'SCHILY.xattr.';
+const WITHOUT_DATA = '123456';
 
 type Records = Map<string, string>;
 
@@ -114,7 +115,10 @@ export class EntryReader {
       xattrs: [],
       sparse: undefined,
     };
-    const entry = records === undefined ? plain : extended(plain, records);
+    const whole = records === undefined ? plain : extended(plain, records);
+    // Links, devices, directories and fifos have no data, whatever size is written there: so everybody reads it, and what
+    // is the next entry must be the same for all.
+    const entry = WITHOUT_DATA.includes(block.charAt(156)) ? { ...whole, size: 0 } : whole;
     if (entry.type === 'S') return this.oldSparse(entry, block);
     return records === undefined ? entry : this.paxSparse(entry, records, map);
   }

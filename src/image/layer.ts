@@ -107,6 +107,11 @@ export class Layer {
     });
   }
 
+  /** Bytes of its blob that have been read. */
+  get read(): number {
+    return this.open ? sys.archiveAt(this.archive) : this.options.region.size;
+  }
+
   /** What needs the layers below, and then the times. */
   finish(lowers: Lowers): void {
     this.entry = undefined;

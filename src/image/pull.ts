@@ -21,8 +21,8 @@ export interface Progress {
   begin(layers: number, bytes: number): void;
   /** A layer is in the store. */
   done(layer: string, bytes: number): void;
-  /** Some more has been unpacked. */
-  tick(): void;
+  /** Some more has been unpacked; the function counts the bytes of layers that have been read so far. */
+  tick(read: () => number): void;
   end(): void;
 }
 
@@ -47,6 +47,7 @@ export function pull(store: ImageStore, reference: Reference, options: PullOptio
     throw new TsrunError(
       `${reference.text}: the configuration names ${diffIds.length} layers, the manifest ${source.layers.length}`,
     );
+  if (diffIds.length === 0) throw new TsrunError(`${reference.text}: the image has no layers: there is nothing to run`);
   const chains = chainIds(diffIds);
   unpackMissing(store, source, chains, reference.text, options);
   return { record: keep(store, source, chains, reference.text), config: source.config };
@@ -95,15 +96,17 @@ function unpackMissing(
     const start = (job: Job) => {
       job.layer = startLayer(store, job, source, what, limits);
     };
+    const made = new Set(jobs.map(({ chain }) => chain));
     runJobs(
       jobs,
       start,
       (job) => {
-        publish(store, job, source, chains);
+        finish(store, job, source, chains, made);
         progress.done(chains[job.index] ?? '', source.layers[job.index]?.size ?? 0);
       },
       progress,
     );
+    publish(store, jobs);
   } finally {
     for (const job of jobs) {
       job.layer?.close();
@@ -114,18 +117,18 @@ function unpackMissing(
   }
 }
 
-/** A few at a time in turns, put in place from the lowest up. */
+/** A few at a time in turns, finished from the lowest up. */
 function runJobs(
   jobs: readonly Job[],
   start: (job: Job) => void,
-  publishOne: (job: Job) => void,
+  finishOne: (job: Job) => void,
   progress: Progress,
 ): void {
   let next = 0;
-  let published = 0;
+  let finished = 0;
   const running: Job[] = [];
   const read = new Set<Job>();
-  while (published < jobs.length) {
+  while (finished < jobs.length) {
     while (running.length < AT_ONCE && next < jobs.length) {
       const job = jobs[next++] as Job;
       start(job);
@@ -136,8 +139,8 @@ function runJobs(
       read.add(job);
       running.splice(running.indexOf(job), 1);
     }
-    progress.tick();
-    for (let job = jobs[published]; job !== undefined && read.has(job); job = jobs[++published]) publishOne(job);
+    progress.tick(() => jobs.reduce((sum, { layer }) => sum + (layer?.read ?? 0), 0));
+    for (let job = jobs[finished]; job !== undefined && read.has(job); job = jobs[++finished]) finishOne(job);
   }
 }
 
@@ -178,31 +181,47 @@ function compressionOf({ mediaType }: LayerBlob, { fd, offset }: Region, name: s
   return found;
 }
 
-/** All lower layers are in place. */
-function publish(store: ImageStore, job: Job, source: SourceImage, chains: readonly string[]): void {
+/** All lower layers are whole, in place or made beside this one. */
+function finish(
+  store: ImageStore,
+  job: Job,
+  source: SourceImage,
+  chains: readonly string[],
+  made: ReadonlySet<string>,
+): void {
   const below = chains.slice(0, job.index).reverse();
-  const trees = openLayers(store, below);
+  const trees = openTrees(below.map((chain) => (made.has(chain) ? store.tmpDir(chain) : store.layerDir(chain))));
   try {
     job.layer?.finish(new Lowers(trees, overlayForm().opaque));
   } finally {
     for (const tree of trees) sys.treeClose(tree);
   }
   job.layer?.close();
-  const tmp = store.tmpDir(job.chain);
-  store.save(`${tmp}/layer.json`, {
+  store.save(`${store.tmpDir(job.chain)}/layer.json`, {
     diffId: source.config.rootfs.diff_ids[job.index] ?? '',
     parent: below[0] ?? '',
     size: source.layers[job.index]?.size ?? 0,
   });
-  sys.rename(tmp, store.layerDir(job.chain));
-  job.finished = true;
+}
+
+/** On the disk before they have a name: no power cut leaves half a layer under one. */
+function publish(store: ImageStore, jobs: readonly Job[]): void {
+  const [first] = jobs;
+  if (first !== undefined) sys.syncFileSystem(first.lock);
+  for (const job of jobs) {
+    sys.rename(store.tmpDir(job.chain), store.layerDir(job.chain));
+    job.finished = true;
+  }
 }
 
 /** @param chains The uppermost first. */
-export function openLayers(store: ImageStore, chains: readonly string[]): number[] {
+export const openLayers = (store: ImageStore, chains: readonly string[]): number[] =>
+  openTrees(chains.map((chain) => store.layerDir(chain)));
+
+function openTrees(dirs: readonly string[]): number[] {
   const trees: number[] = [];
   try {
-    for (const chain of chains) trees.push(sys.treeOpen(`${store.layerDir(chain)}/tree`));
+    for (const dir of dirs) trees.push(sys.treeOpen(`${dir}/tree`));
     return trees;
   } catch (error) {
     for (const tree of trees) sys.treeClose(tree);

@@ -64,7 +64,7 @@ export function openImage(reference: Reference, wanted: Platform): SourceImage {
   const files = openFiles(reference);
   try {
     return reference.kind === 'docker-archive'
-      ? openDockerImage(files, reference)
+      ? openDockerImage(files, reference, wanted)
       : openLayoutImage(files, reference, wanted);
   } finally {
     files.close();
@@ -127,7 +127,7 @@ function openLayoutImage(files: Files, reference: Reference, wanted: Platform): 
     manifestText,
     configText,
     configDigest: manifest.config.digest,
-    config: checkConfig(parseDocument(configText, configName), configName),
+    config: configFor(wanted, configText, configName),
     layers: manifest.layers.map((layer) => ({
       mediaType: layer.mediaType,
       digest: layer.digest,
@@ -233,8 +233,19 @@ export function fromBytes(bytes: string): string {
   return decodeText(Uint8Array.from(bytes, (letter) => letter.charCodeAt(0)));
 }
 
+/** An index need not say what its images are for, but their configurations do. */
+function configFor(wanted: Platform, text: string, what: string): ImageConfig {
+  const config = checkConfig(parseDocument(text, what), what);
+  const { os = wanted.os, architecture = wanted.architecture } = config;
+  if (os !== wanted.os || architecture !== wanted.architecture)
+    throw new TsrunError(
+      `${what}: the image is for ${os}/${architecture}, not ${platformText(wanted)}; --platform ${os}/${architecture} takes it`,
+    );
+  return config;
+}
+
 /** An archive of `docker save`: manifest.json names a configuration and plain tar files, in order. */
-function openDockerImage(files: Files, reference: Reference): SourceImage {
+function openDockerImage(files: Files, reference: Reference, wanted: Platform): SourceImage {
   const what = reference.text;
   const list: unknown = parseDocument(`{"images":${readText(files, 'manifest.json', what)}}`, `${what}: manifest.json`)[
     'images'
@@ -260,7 +271,7 @@ function openDockerImage(files: Files, reference: Reference): SourceImage {
     manifestText: undefined,
     configText,
     configDigest,
-    config: checkConfig(parseDocument(configText, `${what}: ${configName}`), `${what}: ${configName}`),
+    config: configFor(wanted, configText, `${what}: ${configName}`),
     layers: layers.map((name) => {
       const { fd, size } = files.open(name);
       sys.close(fd);

@@ -136,17 +136,30 @@ export class ImageStore {
       .flatMap((name) => read<T>(`${this.root}/${folder}/${name}`) ?? []);
   }
 
+  /** Whoever may write here could put files below every container. */
+  private checkOwner(): void {
+    const [mode = 0, uid] = unlessMissing(() => sys.stat(this.root)) ?? [0, sys.userId()];
+    if (uid !== sys.userId() || (mode & OTHERS_WRITE) !== 0)
+      throw new TsrunError(
+        `image store ${this.root}: others may write there; expected a directory of the caller alone`,
+      );
+  }
+
   /** 0700, so that neither devices nor setuid programs of a layer can be reached by others. */
   private make(): void {
-    if (this.exists() && unlessMissing(() => sys.stat(`${this.root}/tmp`)) !== undefined) return;
+    this.checkOwner();
+    if (unlessMissing(() => sys.stat(`${this.root}/tmp`)) !== undefined) return;
     for (const name of ['', '/blobs', '/blobs/sha256', '/layers', '/images', '/users', '/bundles', '/tmp'])
       makePath(`${this.root}${name}`);
   }
 }
 
+const OTHERS_WRITE = 0o022;
+
 function read<T>(path: string): T | undefined {
   const text = unlessMissing(() => sys.readFile(path, 16 << 20));
-  if (text === undefined) return undefined;
+  // A power cut can leave a file empty that had just been made.
+  if (text === undefined || text === '') return undefined;
   try {
     return JSON.parse(text) as T;
   } catch {

@@ -21,8 +21,12 @@ export function isAlive({ bundle, container }: UserRecord): boolean {
   if (!isThere(`${bundle}/overlay.json`)) return false;
   if (container === undefined) return true;
   if (startTimeOf(container.pid) === container.startTime) return true;
-  const text = unlessMissing(() => sys.readFile(`${container.state}/state.json`, 16 << 20));
-  // The id may belong to another container by now.
+  return isOfContainer(bundle, container.state);
+}
+
+/** Whether the state is that of the bundle's container: an id may be another's. */
+export function isOfContainer(bundle: string, state: string): boolean {
+  const text = unlessMissing(() => sys.readFile(`${state}/state.json`, 16 << 20));
   return text?.includes(`"bundle":${JSON.stringify(bundle)}`) === true;
 }
 

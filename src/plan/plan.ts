@@ -40,6 +40,8 @@ export interface OverlayRequest {
   readonly lower: readonly string[];
   readonly upper: string;
   readonly work: string;
+  /** Set where nothing of it is to survive a crash of the host. */
+  readonly volatile: boolean;
 }
 
 /** All that a run will do. Each list is in order; init's steps run between the host's await and release steps. */

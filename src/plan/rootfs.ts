@@ -1,5 +1,6 @@
 // root and linux.rootfsPropagation: from a directory of the host to the container's /.
 
+import { ConfigError } from '../errors.ts';
 import { MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from '../linux/flags.ts';
 import type { Spec } from '../spec/types.ts';
 import { propagations } from './mount-options.ts';
@@ -18,7 +19,11 @@ export interface RootPlan {
 }
 
 export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): RootPlan {
-  if (!namespaces.hasMount) return { before: [], attach: [] };
+  if (!namespaces.hasMount) {
+    if (request.overlay === undefined) return { before: [], attach: [] };
+    const expected = 'a mount namespace: layers are not mounted where others see them';
+    throw new ConfigError('config.json', [{ pointer: '/linux/namespaces', expected, found: 'none' }]);
+  }
   const wanted = spec.linux.rootfsPropagation;
   const propagation = propagations[wanted ?? 'rslave'] ?? { flag: MS_SLAVE, recursive: true };
   const isSlave = propagation.flag === MS_SLAVE;
@@ -94,6 +99,7 @@ function openRoot(
     'index=off',
     'metacopy=off',
     'redirect_dir=off',
+    ...(overlay.volatile ? ['volatile'] : []),
     ...(facts.euid === 0 ? [] : ['userxattr']),
   ];
   const why = "the layers of the image, and the container's own above them: mounted where nobody else sees it";

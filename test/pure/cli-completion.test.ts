@@ -23,6 +23,10 @@ describe('completion', () => {
     expect(offers('tsrun', '--cgroup-manager', 's')).toEqual(['systemd']);
     expect(offers('tsrun', 'list', '--format', '')).toEqual(['table', 'json']);
     expect(offers('tsrun', 'unpack', 'et')).toEqual(['etc']);
+    expect(offers('tsrun', 'image', '')).toEqual(['inspect', 'rm', 'prune']);
+    expect(offers('tsrun', 'image', 'rm', 'et')).toEqual(['etc']);
+    expect(offers('tsrun', 'image', '-')).toEqual(['--help']);
+    expect(offers('tsrun', 'run', 'et')).toEqual(['etc']);
     expect(offers('tsrun', '')).toEqual(all.map(([name]) => name));
   });
 
