@@ -1,6 +1,6 @@
 // What the verbs of images share: the store, and the flags as src/image takes them.
 
-import { TsrunError, usageError } from '../errors.ts';
+import { usageError } from '../errors.ts';
 import { parsePlatform, platformOf } from '../image/platform.ts';
 import type { PullOptions } from '../image/pull.ts';
 import { ImageStore } from '../image/store.ts';
@@ -31,8 +31,6 @@ export function storeOf({ globals }: Context): ImageStore {
 export function pullOptions(flags: ImageFlags, command: string, { log }: Context, quiet: boolean): PullOptions {
   const [, , machine = ''] = sys.kernel();
   const bytes = parseBytes(flags.maxSize, 'max-size', command);
-  if (sys.userId() !== 0)
-    throw new TsrunError('images need root: without it the owners of the files in their layers cannot be kept');
   if (bytes <= 0) throw usageError(`--max-size: ${JSON.stringify(flags.maxSize)} allows nothing`, command);
   return {
     platform: flags.platform === undefined ? platformOf(machine) : parsePlatform(flags.platform),

@@ -28,10 +28,11 @@ export function fillBundle(store: ImageStore, image: Image, dir: string, options
   const lower = [...record.chains].reverse();
   const trees = openLayers(store, lower);
   try {
-    const lowers = new Lowers(trees, overlayForm().opaque);
+    const form = overlayForm();
+    const lowers = new Lowers(trees, form.opaque);
     const [passwd, group] = accounts(lowers, config.config?.User ?? '');
     const ids = findUser(config.config?.User ?? '', passwd, group);
-    const spec = convert(config, { args: options.args, ids, terminal: options.terminal });
+    const spec = convert(config, { args: options.args, ids, terminal: options.terminal, caller: form.owner });
     for (const name of ['rootfs', 'upper', 'work']) sys.makeDir(`${dir}/${name}`, 0o755);
     inheritRoot(trees, `${dir}/upper`);
     sys.writeFile(`${dir}/config.json`, `${JSON.stringify(spec, null, 2)}\n`, 0o644);

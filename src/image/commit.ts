@@ -278,7 +278,9 @@ class Packer {
   }
 
   private header(found: Look, entry: Partial<NewEntry> & Pick<NewEntry, 'name' | 'type'>): void {
-    const { mode, uid, gid, seconds, nanoseconds } = found;
+    const { mode, seconds, nanoseconds } = found;
+    // Without root the caller is uid 0 inside.
+    const [uid, gid] = overlayForm().owner === undefined ? [found.uid, found.gid] : [0, 0];
     const all = { size: 0, linkName: '', major: 0, minor: 0, xattrs: [], mode: mode & 0o7777, ...entry };
     for (const text of headersOf({ ...all, uid, gid, seconds, nanoseconds })) sys.packText(this.pack, text);
   }

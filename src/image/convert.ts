@@ -12,6 +12,8 @@ export interface Conversion {
   readonly ids: Ids;
   /** Whether the container gets a terminal. */
   readonly terminal: boolean;
+  /** Set without root: who then is uid 0 and gid 0 inside. */
+  readonly caller: readonly [uid: number, gid: number] | undefined;
 }
 
 /** What Docker, podman and containerd give a container of an image: enough for package managers and daemons. */
@@ -35,11 +37,16 @@ const capabilities = [
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** @throws {TsrunError} where neither the image nor the caller names a command. */
-export function convert(image: ImageConfig, { args, ids, terminal }: Conversion): Spec {
+export function convert(image: ImageConfig, { args, ids, terminal, caller }: Conversion): Spec {
   const { config = {} } = image;
   const command = [...(config.Entrypoint ?? []), ...(args.length > 0 ? args : (config.Cmd ?? []))];
   if (command.length === 0) throw new TsrunError('the image names no command: give one behind "--"');
-  const template = specTemplate({ rootless: false, uid: 0, gid: 0 });
+  if (caller !== undefined && (ids.uid !== 0 || ids.gid !== 0))
+    throw new TsrunError(
+      `the image's user is ${ids.uid}:${ids.gid}: without root there is only 0:0 in a container (user_namespaces(7))`,
+    );
+  const [uid, gid] = caller ?? [0, 0];
+  const template = specTemplate({ rootless: caller !== undefined, uid, gid });
   const annotations = annotationsOf(image);
   return {
     ...template,
@@ -49,11 +56,13 @@ export function convert(image: ImageConfig, { args, ids, terminal }: Conversion)
       user: {
         uid: ids.uid,
         gid: ids.gid,
-        ...(ids.additionalGids.length === 0 ? {} : { additionalGids: ids.additionalGids }),
+        ...(ids.additionalGids.length === 0 || caller !== undefined ? {} : { additionalGids: ids.additionalGids }),
       },
       args: command,
       env: environment(config.Env ?? [], terminal),
       cwd: config.WorkingDir || '/',
+      // Those of the caller: what a service needs is not for us to say.
+      rlimits: [],
       capabilities: {
         bounding: capabilities,
         // Only root has capabilities from the start; others get what files and setuid programs give.

@@ -33,9 +33,11 @@ export interface Limits {
   readonly entries: number;
 }
 
-/** How overlayfs is told: with root `trusted.`, without it `user.` attributes. */
+/** What the caller may write: with root all that a layer says and `trusted.` attributes for overlayfs, without it `user.` */
 export interface OverlayForm {
   readonly opaque: 'trusted.overlay.opaque' | 'user.overlay.opaque';
+  /** Set without root: owner of all files, in whose user namespace they belong to uid 0 and gid 0. */
+  readonly owner: readonly [uid: number, gid: number] | undefined;
 }
 
 export type Compression = 'plain' | 'gzip' | 'zstd';
@@ -45,6 +47,8 @@ const compressions: Readonly<Record<Compression, number>> = { plain: 0, gzip: 1,
 const ENOENT = 2;
 const EEXIST = 17;
 const S_IFCHR = 0o020000;
+/** What the owner of a directory needs to fill it, unless he is root. */
+const OWNER_ALL = 0o700;
 /** Entries between two looks at the other layers. */
 const TURN = 64;
 
@@ -57,6 +61,8 @@ export class Layer {
   private entries = 0;
   /** Directories with the time that they get in the end: every child that is made changes it. */
   private readonly times: (readonly [path: string, seconds: number, nanoseconds: number])[] = [];
+  /** Directories that are closed to their owner, who still has to fill them. */
+  private readonly closed: (readonly [path: string, mode: number])[] = [];
   private readonly whiteouts: string[] = [];
   private readonly opaque: string[] = [];
   /** Made for what is in them; their attributes are those of the layers below. */
@@ -123,6 +129,7 @@ export class Layer {
         sys.treeSetXattr(this.tree, path, this.options.form.opaque, 'y');
       }
       for (const path of this.implied) this.inherit(path, lowers);
+      for (const [path, mode] of this.closed.reverse()) sys.treeOwner(this.tree, path, mode, ...this.ownIds());
       for (let i = this.times.length - 1; i >= 0; i--) {
         const [path, seconds, nanoseconds] = this.times[i] as (typeof this.times)[number];
         sys.treeTimes(this.tree, path, seconds, nanoseconds);
@@ -169,8 +176,7 @@ export class Layer {
         this.setAttributes(fate.path, S_IFIFO, entry);
         break;
       case 'device':
-        this.create(fate.path, () => sys.treeNode(tree, fate.path, fate.type, entry.major, entry.minor));
-        this.setAttributes(fate.path, fate.type, entry);
+        this.makeDevice(fate.path, fate.type, entry);
         break;
       case 'whiteout':
         this.whiteouts.push(fate.path);
@@ -186,7 +192,8 @@ export class Layer {
 
   private writeFile(path: string, entry: Entry): void {
     const { tree, archive } = this;
-    const { mode, uid, gid, size, seconds, nanoseconds, sparse } = entry;
+    const { mode, size, seconds, nanoseconds, sparse } = entry;
+    const [uid, gid] = this.idsOf(entry);
     if (sparse === undefined) {
       sys.treeFile(tree, path, archive, size, mode, uid, gid, seconds, nanoseconds);
       return;
@@ -241,14 +248,28 @@ export class Layer {
     this.setDirectory(path, entry);
   }
 
+  /** Without root a file stands in its place: devices are those of the container's /dev. */
+  private makeDevice(path: string, type: number, entry: Entry): void {
+    const { owner } = this.options.form;
+    const make = () =>
+      owner === undefined
+        ? sys.treeNode(this.tree, path, type, entry.major, entry.minor)
+        : sys.treeFile(this.tree, path, this.archive, 0, entry.mode, ...owner, entry.seconds, entry.nanoseconds);
+    this.create(path, make);
+    this.setAttributes(path, owner === undefined ? type : S_IFREG, entry);
+  }
+
   private setDirectory(path: string, entry: Entry): void {
-    sys.treeOwner(this.tree, path, S_IFDIR | entry.mode, entry.uid, entry.gid);
+    const mode = S_IFDIR | entry.mode;
+    const isClosed = this.options.form.owner !== undefined && (mode & OWNER_ALL) !== OWNER_ALL;
+    if (isClosed) this.closed.push([path, mode]);
+    sys.treeOwner(this.tree, path, isClosed ? mode | OWNER_ALL : mode, ...this.idsOf(entry));
     this.setXattrs(path, entry);
     this.times.push([path, entry.seconds, entry.nanoseconds]);
   }
 
   private setAttributes(path: string, type: number, entry: Entry): void {
-    sys.treeOwner(this.tree, path, type | entry.mode, entry.uid, entry.gid);
+    sys.treeOwner(this.tree, path, type | entry.mode, ...this.idsOf(entry));
     this.setXattrs(path, entry);
     sys.treeTimes(this.tree, path, entry.seconds, entry.nanoseconds);
   }
@@ -256,6 +277,7 @@ export class Layer {
   /** After the owner: chown(2) takes file capabilities away. */
   private setXattrs(path: string, entry: Entry): void {
     for (const [name, value] of keptXattrs(entry)) {
+      if (this.options.form.owner !== undefined && !name.startsWith('user.')) continue;
       try {
         sys.treeSetXattr(this.tree, path, name, value);
       } catch (error) {
@@ -321,6 +343,10 @@ export class Layer {
 
   private ownIds(): [number, number] {
     return [sys.userId(), sys.groupId()];
+  }
+
+  private idsOf({ uid, gid }: Entry): readonly [uid: number, gid: number] {
+    return this.options.form.owner ?? [uid, gid];
   }
 
   private copyAttributes(path: string, from: Look): void {

@@ -35,9 +35,12 @@ export interface Image {
 const AT_ONCE = 4;
 
 /** As the effective user, who alone decides which attributes overlayfs takes. */
-export const overlayForm = (): OverlayForm => ({
-  opaque: sys.userId() === 0 ? 'trusted.overlay.opaque' : 'user.overlay.opaque',
-});
+export function overlayForm(): OverlayForm {
+  const uid = sys.userId();
+  return uid === 0
+    ? { opaque: 'trusted.overlay.opaque', owner: undefined }
+    : { opaque: 'user.overlay.opaque', owner: [uid, sys.groupId()] };
+}
 
 /** The caller holds the store's lock. @throws {TsrunError} */
 export function pull(store: ImageStore, reference: Reference, options: PullOptions): Image {

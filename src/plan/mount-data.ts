@@ -42,8 +42,9 @@ export function makeFileSystem(fs: FileSystem): InitStep {
   ]);
 }
 
-/** Between quotes a comma ends no option: a SELinux context has them. */
-const quoted = (option: string): string => (option.includes(',') ? `${option.replace('=', '="')}"` : option);
+/** Between quotes a comma ends no option: a SELinux context has them. Overlayfs reads a backslash before it instead. */
+const quoted = (option: string): string =>
+  option.includes(',') && !/^(lower|upper|work)dir=/.test(option) ? `${option.replace('=', '="')}"` : option;
 
 /** Flags of mount(2) for what fsconfig(2) takes by name; 0 where the name asks for the default. */
 const superblockFlags: Readonly<Record<string, number>> = {

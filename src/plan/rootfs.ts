@@ -98,7 +98,7 @@ function openRoot(
     // What a layer says is all that there is to a file: none stands for one elsewhere, and the upper layer can be packed.
     'index=off',
     'metacopy=off',
-    'redirect_dir=off',
+    'redirect_dir=nofollow',
     ...(overlay.volatile ? ['volatile'] : []),
     ...(facts.euid === 0 ? [] : ['userxattr']),
   ];
@@ -112,8 +112,8 @@ function openRoot(
   return [...(isLong && !first ? [directory, ...settle] : []), mount, take];
 }
 
-/** Overlayfs takes a colon for the end of a path, and a backslash to say that it is none. */
-const escaped = (path: string): string => path.replace(/[\\:]/g, '\\$&');
+/** Overlayfs takes a colon or a comma for the end of a path, and a backslash to say that it is none. */
+const escaped = (path: string): string => path.replace(/[\\:,]/g, '\\$&');
 
 export function planRootEnter(
   spec: Spec,

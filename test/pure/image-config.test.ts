@@ -103,7 +103,7 @@ describe('the conversion', () => {
     ...(config === undefined ? {} : { config }),
     rootfs: { diff_ids: [] },
   });
-  const plain = { args: [], ids, terminal: false };
+  const plain = { args: [], ids, terminal: false, caller: undefined };
 
   test('makes a config.json that is valid', () => {
     const spec = convert(image({ Cmd: ['sh'], Volumes: { '/data': {} }, Env: ['A=b'], WorkingDir: '/x' }), plain);
