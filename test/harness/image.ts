@@ -68,6 +68,9 @@ export function tar(entries: readonly TarEntry[]): Buffer {
   return Buffer.concat([...parts, Buffer.alloc(1024)]);
 }
 
+/** Of this machine, as images name it. */
+export const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+
 const digestOf = (data: Buffer | string) => `sha256:${createHash('sha256').update(data).digest('hex')}`;
 
 export interface LayerOfTest {
@@ -93,7 +96,7 @@ export function layout(dir: string, layers: readonly LayerOfTest[], config: obje
   const ids = layers.map(({ content, diffId }) => diffId ?? digestOf(content));
   const configText = JSON.stringify({
     os: 'linux',
-    architecture: 'amd64',
+    architecture,
     config,
     rootfs: { type: 'layers', diff_ids: ids },
   });

@@ -4,13 +4,10 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
-  closeSync,
   copyFileSync,
-  existsSync,
   linkSync,
   lutimesSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -19,43 +16,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'vitest';
-import { layout, tar, treeText } from '../harness/image.ts';
+import { architecture, layout, tar, treeText } from '../harness/image.ts';
+import { argv, emptyStore, files, merged, place, sh, simpleImage, tsrun } from '../harness/image-store.ts';
 import { busybox } from '../harness/rootfs.ts';
-import { expect, quietly, runtime, scratch, stateRoot, test, until } from '../harness/index.ts';
-
-let count = 0;
-
-/** A directory for one test, with a store of its own. */
-function place(t: TestContext): string {
-  const dir = join(scratch, `image-${(count += 1)}`);
-  for (const path of [dir, stateRoot]) mkdirSync(path, { recursive: true });
-  t.onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
-const argv = (dir: string, ...args: string[]): [string, ...string[]] => [
-  ...runtime.command,
-  '--root',
-  stateRoot,
-  '--store',
-  join(dir, 'store'),
-  ...args,
-];
-
-function tsrun(dir: string, ...args: string[]) {
-  const [command, ...rest] = argv(dir, ...args);
-  // Files: a pipe would stay open as long as a detached container lives.
-  const [out, err] = [join(dir, '.out'), join(dir, '.err')].map((path) => openSync(path, 'w')) as [number, number];
-  const { status } = spawnSync(command, rest, { stdio: ['ignore', out, err], timeout: 60_000 });
-  for (const fd of [out, err]) closeSync(fd);
-  return { code: status, out: readFileSync(join(dir, '.out'), 'utf8'), err: readFileSync(join(dir, '.err'), 'utf8') };
-}
-
-function sh(script: string, cwd: string): void {
-  const { status, stderr, stdout } = spawnSync('sh', ['-ec', script], { cwd, encoding: 'utf8' });
-  expect(status, `${script}\n${stdout}${stderr}`).toBe(0);
-}
+import { expect, quietly, test, until } from '../harness/index.ts';
 
 /** Three layers by umoci: whiteouts, file capabilities, hard links, and all that a file can have. */
 function buildImage(dir: string): string {
@@ -121,27 +85,6 @@ function buildImage(dir: string): string {
   return `oci:${join(dir, 'layout')}:test`;
 }
 
-/** What the layers of a bundle show together. */
-function merged<T>(bundle: string, look: (root: string) => T): T {
-  const { lower } = JSON.parse(readFileSync(join(bundle, 'overlay.json'), 'utf8')) as { lower: string[] };
-  const point = join(bundle, 'rootfs');
-  const options = `ro,lowerdir=${lower.join(':')}:${point}-none`;
-  mkdirSync(`${point}-none`);
-  sh(`mount -t overlay overlay -o '${options}' '${point}'`, bundle);
-  try {
-    return look(point);
-  } finally {
-    sh(`umount '${point}'`, bundle);
-    rmSync(`${point}-none`, { recursive: true });
-  }
-}
-
-const files = (dir: string): string[] =>
-  existsSync(dir) ? readdirSync(dir, { recursive: true, encoding: 'latin1' }) : [];
-
-/** Nothing but the store's own directories and its lock. */
-const emptyStore = ['blobs', 'blobs/sha256', 'bundles', 'images', 'layers', 'lock', 'tmp', 'users'];
-
 const only = {
   only: ['tsrun' as const],
   needs: ['program:umoci' as const, 'program:getfattr' as const],
@@ -183,21 +126,6 @@ test('what a container writes stays its own', only, (t) => {
   });
   expect(tsrun(dir, 'run', image, '--', 'sh', '-c', 'cat /file')).toMatchObject({ code: 1 });
 });
-
-/** One layer with a shell. */
-function simpleImage(dir: string, config: object = {}): string {
-  const shell = readFileSync(busybox);
-  const applets = ['sh', 'cat', 'true', 'sleep', 'id', 'ls', 'rm', 'touch'];
-  const links = applets.map((name) => ({ name: `bin/${name}`, type: '2', link: 'busybox' }));
-  const content = tar([
-    { name: 'bin/', type: '5' },
-    { name: 'bin/busybox', mode: 0o755, data: shell },
-    ...links,
-    { name: 'etc/', type: '5' },
-    { name: 'etc/os-release', data: 'NAME=simple\n' },
-  ]);
-  return layout(join(dir, 'layout'), [{ content }], { Cmd: ['cat', '/etc/os-release'], ...config });
-}
 
 test('a bundle that was unpacked runs, and keeps what its container wrote', quick, (t) => {
   const dir = place(t);
@@ -327,7 +255,7 @@ test('zstd and plain layers, and archives of skopeo and docker, give the same ro
   sh('tar -C gzip -cf image.tar .', dir);
   const config = JSON.stringify({
     os: 'linux',
-    architecture: 'amd64',
+    architecture,
     config: { Cmd: ['x'] },
     rootfs: { diff_ids: [`sha256:${createHash('sha256').update(content).digest('hex')}`] },
   });

@@ -149,6 +149,32 @@ describe('the conversion', () => {
     });
   });
 
+  test('leaves out labels that would tell a runtime what to do on the host', () => {
+    const Labels = {
+      'run.oci.hooks.stdout': '/etc/passwd',
+      'run.oci.keep_original_groups': '1',
+      'org.systemd.property.ExecStopPost': "[('/bin/sh', ['sh'], false)]",
+      'org.criu.config': '/tmp/criu.conf',
+      'run.ocix': 'kept',
+    };
+    const { annotations = {} } = convert(image({ Cmd: ['x'], Labels }), plain);
+    expect(Object.keys(annotations).filter((name) => !name.startsWith('org.opencontainers.'))).toEqual(['run.ocix']);
+  });
+
+  test('without root maps the caller to root, and takes no other user', () => {
+    const caller = { ...plain, caller: [1000, 1001] as const };
+    const { linux, process } = convert(image({ Cmd: ['x'] }), caller);
+    expect(linux).toMatchObject({ uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] });
+    expect(linux?.gidMappings).toEqual([{ containerID: 0, hostID: 1001, size: 1 }]);
+    expect(process?.user).toEqual({ uid: 0, gid: 0 });
+    const other = { ...caller, ids: { uid: 5, gid: 0, additionalGids: [] } };
+    expect(() => convert(image({ Cmd: ['x'] }), other)).toThrow("the image's user is 5:0: without root");
+  });
+
+  test.each(['/', '', 'data', '/./', '/a/../..'])('has no volume at %j', (volume) => {
+    expect(() => convert(image({ Cmd: ['x'], Volumes: { [volume]: {} } }), plain)).toThrow('an absolute path below /');
+  });
+
   test('gives a PATH where the image has none, and a TERM with a terminal', () => {
     expect(convert(image({ Cmd: ['x'] }), { ...plain, terminal: true }).process?.env).toEqual([
       expect.stringMatching(/^PATH=.*\/bin$/),

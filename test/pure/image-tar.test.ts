@@ -102,6 +102,15 @@ describe('a header', () => {
     expect(one({ name: 'old', type: '\0' }).type).toBe('0');
   });
 
+  test.each(['1', '2', '3', '4', '5', '6'])('of type %s has no data, whatever size it has', (type) => {
+    const first = header({ name: 'first', type, link: 'x', size: 700 }, 0);
+    const found = read(Buffer.concat([first, tar([{ name: 'second', data: 'x' }])]));
+    expect(found.map(({ name, size }) => [name, size])).toEqual([
+      ['first', 0],
+      ['second', 1],
+    ]);
+  });
+
   test('takes its long name from the header before it', () => {
     const long = 'n'.repeat(300);
     const bytes = Buffer.concat([

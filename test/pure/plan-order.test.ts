@@ -243,6 +243,28 @@ describe('namespaces', () => {
   });
 });
 
+describe('layers', () => {
+  const overlay = { lower: ['/s/2', '/s/a:b,c\\d'], upper: '/b/upper', work: '/b/work', volatile: true };
+
+  test('are mounted as they are, and no path of theirs is read as an option', () => {
+    const [mount] = all(planOf(smallConfig(), { overlay }).init, 'mount');
+    expect(mount?.options).toEqual([
+      'lowerdir=/s/2:/s/a\\:b\\,c\\\\d',
+      'upperdir=/b/upper',
+      'workdir=/b/work',
+      'index=off',
+      'metacopy=off',
+      'redirect_dir=nofollow',
+      'volatile',
+    ]);
+  });
+
+  test('need a mount namespace', () => {
+    const config = smallConfig((each) => (each.linux.namespaces = [{ type: 'uts' }]));
+    expect(() => planOf(config, { overlay })).toThrow('expected a mount namespace');
+  });
+});
+
 /**
  * Runs both sides against each other: each stops where it would wait for the other. A plan in which both wait, or in
  * which init is let go where it does not stop, is one that hangs.
