@@ -5,6 +5,7 @@ import { S_IFDIR, S_IFMT } from '../linux/flags.ts';
 import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import { parseSpec } from '../spec/parse.ts';
 import type { Spec } from '../spec/types.ts';
+import { type Overlay, parseOverlay } from './overlay.ts';
 
 export interface Bundle {
   /** Absolute, without symbolic links. */
@@ -18,16 +19,6 @@ export interface Bundle {
   readonly rootfs: string;
   /** Set where the root file system is put together from layers, and the directory is only its place. */
   readonly overlay: Overlay | undefined;
-}
-
-/** Absolute paths. */
-export interface Overlay {
-  /** Read-only layers, the uppermost first. */
-  readonly lower: readonly string[];
-  readonly upper: string;
-  readonly work: string;
-  /** Mounted once, for one container: the kernel need not write to disk what it leaves. */
-  readonly volatile: boolean;
 }
 
 /** Far above any real configuration; a larger file is a mistake or an attack on the runtime's memory. */
@@ -47,30 +38,10 @@ export function openBundle(path: string, configName: string, rootfsMayMiss = fal
   return { dir, spec, text, rootfs: rootfsMayMiss ? rootfs : openRootfs(rootfs), overlay: readOverlay(dir) };
 }
 
-/** What src/image/bundle.ts wrote beside config.json. Not an annotation: those may come from the image. */
 function readOverlay(dir: string): Overlay | undefined {
   const file = `${dir}/overlay.json`;
   const content = attempt(`bundle ${dir}`, () => unlessMissing(() => sys.readFile(file, CONFIG_MOST)));
-  if (content === undefined) return undefined;
-  const { lower, upper, work, volatile } = parseOverlay(content);
-  const isPath = (path: unknown): path is string => typeof path === 'string' && path !== '';
-  if (
-    !Array.isArray(lower) ||
-    !lower.every((path) => isPath(path) && path.startsWith('/')) ||
-    !isPath(upper) ||
-    !isPath(work)
-  )
-    throw new TsrunError(`${file}: expected lower, upper and work; make the bundle anew with \`tsrun unpack\``);
-  const inside = (path: string) => (path.startsWith('/') ? path : `${dir}/${path}`);
-  return { lower: lower as string[], upper: inside(upper), work: inside(work), volatile: volatile === true };
-}
-
-function parseOverlay(text: string): { lower?: unknown; upper?: unknown; work?: unknown; volatile?: unknown } {
-  try {
-    return (JSON.parse(text) ?? {}) as object;
-  } catch {
-    return {};
-  }
+  return content === undefined ? undefined : parseOverlay(content, file);
 }
 
 function openRootfs(path: string): string {

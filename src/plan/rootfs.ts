@@ -1,11 +1,10 @@
 // root and linux.rootfsPropagation: from a directory of the host to the container's /.
 
-import { ConfigError } from '../errors.ts';
 import { MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from '../linux/flags.ts';
 import type { Spec } from '../spec/types.ts';
 import { propagations } from './mount-options.ts';
 import type { HostFacts } from './host.ts';
-import { makeFileSystem, withLayersApart } from './mount-data.ts';
+import { planLayers, withoutMountNamespace } from './layers.ts';
 import type { NamespacePlan } from './namespaces.ts';
 import type { PlanRequest } from './plan.ts';
 import { type InitStep, SLOT_DEV, SLOT_MOUNT, SLOT_ROOT } from './steps.gen.ts';
@@ -20,9 +19,8 @@ export interface RootPlan {
 
 export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): RootPlan {
   if (!namespaces.hasMount) {
-    if (request.overlay === undefined) return { before: [], attach: [] };
-    const expected = 'a mount namespace: layers are not mounted where others see them';
-    throw new ConfigError('config.json', [{ pointer: '/linux/namespaces', expected, found: 'none' }]);
+    if (request.overlay !== undefined) throw withoutMountNamespace();
+    return { before: [], attach: [] };
   }
   const wanted = spec.linux.rootfsPropagation;
   const propagation = propagations[wanted ?? 'rslave'] ?? { flag: MS_SLAVE, recursive: true };
@@ -72,48 +70,18 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
     from: '/root/path',
     why: 'pivot_root(2) wants a mount point',
   };
-  const open = [...openRoot(request, facts, first, [detach, place]), detach];
-  return first ? { before: open, attach: [...attach, place] } : { before: [], attach: [...attach, ...open, place] };
-}
-
-/** The root file system as a detached mount. `settle` puts what is in the root's slot at its place. */
-function openRoot(
-  { rootfs, overlay }: PlanRequest,
-  facts: HostFacts,
-  first: boolean,
-  settle: readonly InitStep[],
-): InitStep[] {
-  const from = '/root/path';
   const directory: InitStep = {
     op: 'openTree',
-    path: rootfs,
-    from,
+    path: request.rootfs,
+    from: '/root/path',
     why: 'a mount of its own, which can be moved and changed',
   };
-  if (overlay === undefined) return [directory];
-  const options = [
-    `lowerdir=${overlay.lower.map(escaped).join(':')}`,
-    `upperdir=${escaped(overlay.upper)}`,
-    `workdir=${escaped(overlay.work)}`,
-    // What a layer says is all that there is to a file: none stands for one elsewhere, and the upper layer can be packed.
-    'index=off',
-    'metacopy=off',
-    'redirect_dir=nofollow',
-    ...(overlay.volatile ? ['volatile'] : []),
-    ...(facts.euid === 0 ? [] : ['userxattr']),
-  ];
-  const why = "the layers of the image, and the container's own above them: mounted where nobody else sees it";
-  const layers = { source: 'overlay', fstype: 'overlay', options, attributes: 0, instead: '', also: 0, from, why };
-  let mount = makeFileSystem(layers);
-  // Options too long for fsconfig(2) need a place to be mounted at for a moment, which is not there before the fork.
-  const isLong = mount.op === 'legacyMount';
-  if (isLong && first) mount = makeFileSystem(withLayersApart(layers));
-  const take: InitStep = { op: 'takeRoot', from, why: 'in place of a directory' };
-  return [...(isLong && !first ? [directory, ...settle] : []), mount, take];
+  const { overlay } = request;
+  const root =
+    overlay === undefined ? [directory] : planLayers(overlay, facts, first ? [] : [directory, detach, place]);
+  const open = [...root, detach];
+  return first ? { before: open, attach: [...attach, place] } : { before: [], attach: [...attach, ...open, place] };
 }
-
-/** Overlayfs takes a colon or a comma for the end of a path, and a backslash to say that it is none. */
-const escaped = (path: string): string => path.replace(/[\\:,]/g, '\\$&');
 
 export function planRootEnter(
   spec: Spec,
