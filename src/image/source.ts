@@ -244,6 +244,9 @@ function configFor(wanted: Platform, text: string, what: string): ImageConfig {
   return config;
 }
 
+/** podman and skopeo write out what Docker leaves away. */
+const shortName = (name: string): string => name.replace(/^docker\.io\//, '').replace(/^library\//, '');
+
 /** An archive of `docker save`: manifest.json names a configuration and plain tar files, in order. */
 function openDockerImage(files: Files, reference: Reference, wanted: Platform): SourceImage {
   const what = reference.text;
@@ -253,7 +256,9 @@ function openDockerImage(files: Files, reference: Reference, wanted: Platform): 
   const images = (Array.isArray(list) ? list : []) as { Config?: unknown; RepoTags?: unknown; Layers?: unknown }[];
   const tagged = ({ RepoTags }: { RepoTags?: unknown }) => (Array.isArray(RepoTags) ? (RepoTags as unknown[]) : []);
   const { tag } = reference;
-  const found = images.filter((image) => tag === undefined || tagged(image).includes(tag));
+  const isMeant = (name: unknown) =>
+    typeof name === 'string' && tag !== undefined && shortName(name) === shortName(tag);
+  const found = images.filter((image) => tag === undefined || tagged(image).some(isMeant));
   const [image] = found;
   if (image === undefined || (found.length > 1 && tag === undefined)) {
     const has = images.flatMap(tagged).join(', ') || 'images without a name';

@@ -237,7 +237,7 @@ test('an image with more layers than a page of mount options holds runs', { ...q
   expect(tsrun(dir, 'run', image, '--', 'cat', '/layer-0', '/layer-98')).toEqual({ code: 0, out: '098', err: '' });
 });
 
-test('zstd and plain layers, and archives of skopeo and docker, give the same root', only, (t) => {
+test('zstd and plain layers, and archives of both kinds, give the same root', only, (t) => {
   const dir = place(t);
   const content = tar([{ name: 'file', data: 'same' }]);
   const zstd = spawnSync('zstd', ['-c'], { input: content }).stdout;
@@ -269,6 +269,30 @@ test('zstd and plain layers, and archives of skopeo and docker, give the same ro
     rmSync(join(dir, 'store'), { recursive: true, force: true });
     expect(tsrun(dir, 'unpack', image, join(dir, `bundle-${name}`)), name).toMatchObject({ code: 0 });
     expect(merged(join(dir, `bundle-${name}`), (root) => readFileSync(join(root, 'file'), 'utf8'))).toBe('same');
+  }
+});
+
+test('what skopeo makes of an image, as an archive or with zstd, gives the tree of the layout', {
+  ...only,
+  needs: [...only.needs, 'program:skopeo'],
+}, (t) => {
+  const dir = place(t);
+  const image = buildImage(dir);
+  const tree = (reference: string, name: string) => {
+    const { code, err } = tsrun(dir, 'unpack', reference, join(dir, name));
+    expect(code, err).toBe(0);
+    return merged(join(dir, name), treeText);
+  };
+  const expected = tree(image, 'bundle');
+  const copies = {
+    'oci-archive': `oci-archive:${dir}/archive.tar:tag`,
+    'docker-archive': `docker-archive:${dir}/docker.tar:some/name:tag`,
+    zstd: `--dest-compress-format zstd --dest-compress oci:${dir}/zstd:tag`,
+  };
+  for (const [name, target] of Object.entries(copies)) {
+    sh(`skopeo copy --quiet --insecure-policy oci:layout:test ${target}`, dir);
+    rmSync(join(dir, 'store'), { recursive: true });
+    expect(tree(target.replace(/^.* /, ''), name), name).toEqual(expected);
   }
 });
 
