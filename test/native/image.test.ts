@@ -292,7 +292,7 @@ test('what skopeo makes of an image, as an archive or with zstd, gives the tree 
   for (const [name, target] of Object.entries(copies)) {
     sh(`skopeo copy --quiet --insecure-policy oci:layout:test ${target}`, dir);
     rmSync(join(dir, 'store'), { recursive: true });
-    expect(tree(target.replace(/^.* /, ''), name), name).toEqual(expected);
+    expect(tree(target.replace(/^.* /, ''), `bundle-${name}`), name).toEqual(expected);
   }
 });
 
