@@ -280,6 +280,11 @@ export const steps = {
     doc: 'Opens the root directory, in which the paths of later steps are looked up. openat(2)',
     fields: {},
   },
+  take_root: {
+    on: 'init',
+    doc: 'Makes the detached mount the root file system: what is mounted, such as layers, in place of a directory.',
+    fields: {},
+  },
   attach_root: {
     on: 'init',
     doc: 'Mounts the root file system over its own path, as pivot_root(2) wants a mount point.',

@@ -279,6 +279,158 @@ export const sys = {
   },
   // --- bytes -----------------------------------------------------------------------------------------------------
   sha256: { args: { text: 'str0' }, result: 'str', doc: 'The SHA-256 digest of a text in hexadecimal. FIPS 180-4' },
+  // --- images ----------------------------------------------------------------------------------------------------
+  // Names and contents need not be UTF-8: they cross as text in which each character is one byte.
+  readAt: {
+    args: { fd: 'i32', offset: 'num', size: 'u32' },
+    result: 'str',
+    doc: 'Bytes of a file, one a character; fewer only at its end. pread(2)',
+  },
+  syncFileSystem: {
+    args: { fd: 'i32' },
+    result: 'void',
+    doc: 'Waits until all that was written to the file system of an open file is on its disk. syncfs(2)',
+  },
+  statDescriptor: { args: { fd: 'i32' }, result: 'nums', doc: '[mode, size] of an open file. fstat(2)' },
+  archiveOpen: {
+    args: { fd: 'i32', offset: 'num', size: 'num', compression: 'u32', limit: 'num' },
+    result: 'num',
+    doc: 'Begins to read a tar stream of `size` bytes in a file: 0 plain, 1 gzip (RFC 1952), 2 zstd (RFC 8878); EFBIG above `limit` bytes of content.',
+  },
+  archiveHeader: {
+    args: { archive: 'i32' },
+    result: 'str',
+    doc: "The next header, 512 bytes, its checksum verified; '' at the end. EBADMSG: damaged; ENODATA: cut off. tar(5)",
+  },
+  archiveText: {
+    args: { archive: 'i32', size: 'u32' },
+    result: 'str',
+    doc: 'The data of an entry, one byte a character, with its padding.',
+  },
+  archiveSkip: { args: { archive: 'i32', size: 'num' }, result: 'void', doc: 'Passes over the data of an entry.' },
+  archiveAt: { args: { archive: 'i32' }, result: 'num', doc: 'How many bytes of the file have been read.' },
+  archiveFinish: {
+    args: { archive: 'i32' },
+    result: 'strs',
+    doc: 'Reads on to the end: the SHA-256 of the file as it lies there, and of its content.',
+  },
+  archiveClose: { args: { archive: 'i32' }, result: 'void', doc: 'Ends the reading, wherever it is.' },
+  packOpen: {
+    args: { fd: 'i32' },
+    result: 'num',
+    doc: 'Begins to write a tar stream, compressed with gzip (RFC 1952), to a file.',
+  },
+  packText: { args: { pack: 'i32', text: 'str0' }, result: 'void', doc: 'Adds bytes, one a character, up to a block.' },
+  packFile: {
+    args: { pack: 'i32', fd: 'i32', size: 'num' },
+    result: 'void',
+    doc: 'Adds the next bytes of a file, up to a block; ENODATA where there are fewer.',
+  },
+  packFinish: {
+    args: { pack: 'i32' },
+    result: 'strs',
+    doc: 'Ends the stream: the SHA-256 of the file, and of its content.',
+  },
+  packClose: { args: { pack: 'i32' }, result: 'void', doc: 'Ends the writing, wherever it is.' },
+  copyAt: {
+    args: { from: 'i32', offset: 'num', size: 'num', to: 'i32' },
+    result: 'void',
+    doc: 'Copies a part of a file to where another one is. pread(2), write(2)',
+  },
+  treeOpen: {
+    args: { path: 'str' },
+    result: 'num',
+    doc: 'A directory whose content is hostile. Paths below it are relative, the root is the empty path, and none may lead through a symbolic link. openat2(2)',
+  },
+  treeClose: { args: { tree: 'i32' }, result: 'void', doc: 'close(2)' },
+  treeFile: {
+    args: {
+      tree: 'i32',
+      path: 'str',
+      archive: 'i32',
+      size: 'num',
+      mode: 'u32',
+      uid: 'u32',
+      gid: 'u32',
+      seconds: 'num',
+      nanoseconds: 'u32',
+    },
+    result: 'void',
+    doc: 'Makes a file of the next `size` bytes of an archive, with its padding.',
+  },
+  treeSparseFile: {
+    args: {
+      tree: 'i32',
+      path: 'str',
+      archive: 'i32',
+      map: 'words',
+      size: 'num',
+      padding: 'u32',
+      mode: 'u32',
+      uid: 'u32',
+      gid: 'u32',
+      seconds: 'num',
+      nanoseconds: 'u32',
+    },
+    result: 'void',
+    doc: 'Makes a file with holes: the map has offset and length of each piece, two words each, low first.',
+  },
+  treeDir: { args: { tree: 'i32', path: 'str', mode: 'u32' }, result: 'void', doc: 'mkdirat(2)' },
+  treeSymlink: { args: { tree: 'i32', path: 'str', target: 'str' }, result: 'void', doc: 'symlinkat(2)' },
+  treeLink: {
+    args: { tree: 'i32', path: 'str', target: 'str' },
+    result: 'void',
+    doc: 'A second name for a file of the tree. linkat(2)',
+  },
+  treeNode: {
+    args: { tree: 'i32', path: 'str', mode: 'u32', major: 'u32', minor: 'u32' },
+    result: 'void',
+    doc: 'A device or a fifo, by the type in mode. mknodat(2)',
+  },
+  treeOwner: {
+    args: { tree: 'i32', path: 'str', mode: 'u32', uid: 'u32', gid: 'u32' },
+    result: 'void',
+    doc: 'Owner and rights; of a symbolic link, as the type in mode says, the owner alone. fchownat(2), fchmodat(2)',
+  },
+  treeTimes: {
+    args: { tree: 'i32', path: 'str', seconds: 'num', nanoseconds: 'u32' },
+    result: 'void',
+    doc: 'Both times. utimensat(2)',
+  },
+  treeSetXattr: {
+    args: { tree: 'i32', path: 'str', name: 'str', value: 'str0' },
+    result: 'void',
+    doc: 'An extended attribute, of a link its own. lsetxattr(2)',
+  },
+  treeXattrs: {
+    args: { tree: 'i32', path: 'str' },
+    result: 'strs',
+    doc: 'The names of the extended attributes; none where the file system has none. llistxattr(2)',
+  },
+  treeXattr: { args: { tree: 'i32', path: 'str', name: 'str' }, result: 'str', doc: 'lgetxattr(2)' },
+  treeLook: {
+    args: { tree: 'i32', path: 'str' },
+    result: 'nums',
+    doc: '[mode, uid, gid, size, major, minor, seconds, nanoseconds, links, inode]. fstatat(2)',
+  },
+  treeReadLink: { args: { tree: 'i32', path: 'str' }, result: 'str', doc: 'readlinkat(2)' },
+  treeRead: {
+    args: { tree: 'i32', path: 'str', most: 'u32' },
+    result: 'str',
+    doc: 'A whole regular file; EFBIG above `most` bytes of text, EINVAL for anything but a regular file.',
+  },
+  treeOpenFile: { args: { tree: 'i32', path: 'str' }, result: 'num', doc: 'A regular file, to read. openat(2)' },
+  treeList: { args: { tree: 'i32', path: 'str' }, result: 'strs', doc: 'The names in a directory. getdents64(2)' },
+  treeCopyFile: {
+    args: { from: 'i32', source: 'str', to: 'i32', path: 'str' },
+    result: 'void',
+    doc: 'Copies the content of a regular file to a new one. copy_file_range(2)',
+  },
+  removeTree: {
+    args: { path: 'str' },
+    result: 'void',
+    doc: 'Removes a directory and all in it, however deep; none is no failure. unlinkat(2)',
+  },
   // --- plans -----------------------------------------------------------------------------------------------------
   execute: {
     args: {

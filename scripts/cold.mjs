@@ -6,11 +6,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 
 const modules = [
+  'src/bundle/overlay.ts',
   'src/cgroup/limits.ts',
   'src/cgroup/unit.ts',
   'src/cli/usage.ts',
   'src/errors.ts',
   'src/plan/labels.ts',
+  'src/plan/layers.ts',
   'src/plan/mount-ids.ts',
   'src/plan/mount-label.ts',
   'src/plan/net-devices.ts',

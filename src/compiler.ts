@@ -28,7 +28,18 @@ export function planBundle(id: string, bundle: Bundle, options: PlanOptions, man
   });
   return compile(
     bundle.spec,
-    { id, bundle: bundle.dir, rootfs: bundle.rootfs, gate, noPivot, noNewKeyring, preserveFds, env, seccomp },
+    {
+      id,
+      bundle: bundle.dir,
+      rootfs: bundle.rootfs,
+      overlay: bundle.overlay,
+      gate,
+      noPivot,
+      noNewKeyring,
+      preserveFds,
+      env,
+      seccomp,
+    },
     facts,
   );
 }

@@ -16,7 +16,7 @@ import { waitInForeground } from './execute/foreground.ts';
 import { checkTerminal, closeAll, handOut, type HandOut } from './execute/hand-out.ts';
 import { type AfterGate, openGate, readAfterGate, send } from './execute/gate.ts';
 import { killAndWait, openProcess, processesOf, signalCgroup, signalProcess } from './state/processes.ts';
-import { completeRecord, draftRecord } from './state/record.ts';
+import { completeRecord, draftRecord, removeBundle } from './state/record.ts';
 import type { NotifyProxy } from './execute/notify.ts';
 import type { Report } from './execute/report.ts';
 import { isSysError, sys, unlessMissing } from './linux/sys.ts';
@@ -57,6 +57,8 @@ export interface CreateOptions extends HandOut {
   /** The caller's NOTIFY_SOCKET. */
   readonly notifySocket: string | undefined;
   readonly observe: Observer | undefined;
+  /** A file that stands for the bundle in the store of images: the bundle then ends with the container. */
+  readonly bundleUser?: string | undefined;
 }
 
 export interface RunOptions extends CreateOptions {
@@ -324,6 +326,11 @@ export class Runtime {
     }
   }
 
+  /** Where the state of a container with this id is, or would be. */
+  stateDir(id: string): string {
+    return this.store.dirOf(id);
+  }
+
   /** Does something to the container's cgroup that its status must allow, while nobody else changes it. */
   private change(
     id: string,
@@ -410,7 +417,7 @@ export class Runtime {
     try {
       const plan = plans(id, bundle, options, this.cgroupManager);
       for (const { from, why } of plan.cgroup?.ignored ?? []) this.options.warn(ignoredLimit(from, why));
-      const draft = draftRecord(id, bundle, plan, options.noNewKeyring);
+      const draft = draftRecord(id, bundle, plan, options.noNewKeyring, options.bundleUser);
       // Written before the first step: whatever a crash leaves, `delete --force` can find.
       this.store.save(draft);
       this.store.keepConfig(id, bundle.text);
@@ -540,6 +547,7 @@ export class Runtime {
     const stuck = runHostSteps(steps);
     if (stuck !== undefined) throw failure({ host: steps, init: [] }, stuck);
     if (record.cgroup?.unit !== undefined) this.systemd?.stopUnit(record.cgroup.unit);
+    removeBundle(record);
     this.store.remove(record.id);
     this.poststop(record);
   }

@@ -113,6 +113,10 @@ static napi_value give_numbers(napi_env env, struct sys_out *out) {
   int32_t a##i;                                                                                              \
   if (napi_get_value_int32(env, argv[i], &a##i) != napi_ok) return bad_argument(env, i)
 #define DROP_I32(i)
+#define TAKE_NUM(i)                                                                                          \
+  int64_t a##i;                                                                                              \
+  if (napi_get_value_int64(env, argv[i], &a##i) != napi_ok) return bad_argument(env, i)
+#define DROP_NUM(i)
 #define TAKE_BYTES(i)                                                                                        \
   struct sys_in a##i;                                                                                        \
   if (!take_array(env, argv[i], napi_uint8_array, &a##i)) return bad_argument(env, i)

@@ -59,6 +59,13 @@ int step_open_root(struct context *context, const struct step_open_root *step) {
   return 0;
 }
 
+int step_take_root(struct context *context, const struct step_take_root *step) {
+  (void)step;
+  fill_slot(context, SLOT_ROOT, context->slots[SLOT_MOUNT]);
+  context->slots[SLOT_MOUNT] = -1;
+  return 0;
+}
+
 int step_attach_root(struct context *context, const struct step_attach_root *step) {
   int target = open_dir(context, step->path);
   if (target < 0) return target;

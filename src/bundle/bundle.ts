@@ -2,9 +2,10 @@
 
 import { TsrunError, sysError } from '../errors.ts';
 import { S_IFDIR, S_IFMT } from '../linux/flags.ts';
-import { isSysError, sys } from '../linux/sys.ts';
+import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
 import { parseSpec } from '../spec/parse.ts';
 import type { Spec } from '../spec/types.ts';
+import { type Overlay, parseOverlay } from './overlay.ts';
 
 export interface Bundle {
   /** Absolute, without symbolic links. */
@@ -16,6 +17,8 @@ export interface Bundle {
   readonly notify?: string;
   /** The root filesystem's directory, absolute and without symbolic links. */
   readonly rootfs: string;
+  /** Set where the root file system is put together from layers, and the directory is only its place. */
+  readonly overlay: Overlay | undefined;
 }
 
 /** Far above any real configuration; a larger file is a mistake or an attack on the runtime's memory. */
@@ -32,7 +35,13 @@ export function openBundle(path: string, configName: string, rootfsMayMiss = fal
   const text = attempt(`the bundle has no readable ${configName}`, () => sys.readFile(file, CONFIG_MOST));
   const spec = parseSpec(text, configName);
   const rootfs = spec.root.path.startsWith('/') ? spec.root.path : `${dir}/${spec.root.path}`;
-  return { dir, spec, text, rootfs: rootfsMayMiss ? rootfs : openRootfs(rootfs) };
+  return { dir, spec, text, rootfs: rootfsMayMiss ? rootfs : openRootfs(rootfs), overlay: readOverlay(dir) };
+}
+
+function readOverlay(dir: string): Overlay | undefined {
+  const file = `${dir}/overlay.json`;
+  const content = attempt(`bundle ${dir}`, () => unlessMissing(() => sys.readFile(file, CONFIG_MOST)));
+  return content === undefined ? undefined : parseOverlay(content, file);
 }
 
 function openRootfs(path: string): string {

@@ -21,7 +21,9 @@ type ArgumentValue<A extends Argument> = A extends { rest: true }
   ? readonly string[]
   : A extends { optional: true }
     ? WithDefault<A, string>
-    : string;
+    : A extends { values: readonly (infer Value)[] }
+      ? Value
+      : string;
 
 type FlagValues<Flags extends readonly Flag[]> = { readonly [F in Flags[number] as Camel<F['name']>]: FlagValue<F> };
 
@@ -253,6 +255,7 @@ function assign(verb: string, table: readonly Argument[], positionals: readonly 
     if (word === undefined && !argument.optional) {
       throw usage.wrongCount(verb, table, positionals);
     }
+    if (word !== undefined && argument.values?.includes(word) === false) throw usage.badArgument(argument, word, verb);
     args[key] = word ?? argument.default;
   }
   if (positionals.length > at) {

@@ -29,6 +29,8 @@ export interface Argument {
   readonly default?: string;
   /** Takes all words that are left, perhaps none; only as the last argument. */
   readonly rest?: true;
+  /** All words that it may be. */
+  readonly values?: readonly string[];
 }
 
 /** One verb. */
@@ -89,6 +91,12 @@ export const globalFlags = [
     default: 'auto',
     doc: 'go on when cgroups may not be written',
   },
+  {
+    name: 'store',
+    kind: 'string',
+    value: 'DIR',
+    doc: 'keep images in DIR (default: /var/lib/tsrun, or $XDG_DATA_HOME/tsrun without root)',
+  },
   { name: 'criu', kind: 'string', value: 'PATH', doc: 'deprecated and ignored: criu is found in $PATH', hidden: true },
   { name: 'help', short: 'h', kind: 'bool', doc: 'show help' },
   { name: 'version', short: 'v', kind: 'bool', doc: 'show the version' },
@@ -141,16 +149,47 @@ const createFlags = [
   { name: 'json', kind: 'bool', doc: 'write the trace as JSON' },
 ] as const satisfies readonly Flag[];
 
+/** Of the verbs that take an image. */
+const imageFlags = [
+  {
+    name: 'platform',
+    kind: 'string',
+    value: 'PLATFORM',
+    doc: 'the image of an index to take, such as linux/arm64 (default: of the host)',
+  },
+  {
+    name: 'max-size',
+    kind: 'string',
+    value: 'BYTES',
+    default: '64g',
+    doc: 'refuse a layer that is larger when it is unpacked',
+  },
+  {
+    name: 'max-entries',
+    kind: 'int',
+    value: 'N',
+    min: 1,
+    default: 1_000_000,
+    doc: 'refuse a layer with more files and directories',
+  },
+] as const satisfies readonly Flag[];
+
+const imageArgument = { name: 'image' } as const satisfies Argument;
+
 /** After the global flags, by name. */
 export const commands = {
   run: {
     summary: 'create a container, start it and wait for its process to end',
     description:
       'The exit status is that of the process, or 128 + N if signal N ended it. ' +
-      'A bundle directory may stand in place of the id; the id then is made from its name.',
-    arguments: [containerId],
+      'A bundle directory may stand in place of the id; the id then is made from its name. So may an image: ' +
+      'oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE. It is unpacked where it is not yet, and a command ' +
+      'behind "--" replaces its own.',
+    arguments: [containerId, { name: 'command', rest: true }],
     flags: [
       ...createFlags,
+      { name: 'id', kind: 'string', value: 'ID', doc: "the container's id, for an image or a bundle directory" },
+      ...imageFlags,
       { name: 'no-subreaper', kind: 'bool', doc: 'do not adopt orphaned processes of the container' },
       { name: 'detach', short: 'd', kind: 'bool', doc: 'return once the process has started' },
       { name: 'keep', kind: 'bool', doc: 'keep the state of the container after its process has ended' },
@@ -380,6 +419,47 @@ export const commands = {
       { name: 'strict', kind: 'bool', doc: 'refuse names of system calls that no architecture has' },
       { name: 'json', kind: 'bool', doc: 'as JSON' },
     ],
+  },
+  unpack: {
+    summary: 'make a bundle of an image',
+    description:
+      'The image is oci:DIR[:TAG|@DIGEST], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]. Its layers go to the ' +
+      'store, where all bundles share them; the bundle directory must be new or empty.',
+    arguments: [imageArgument, { name: 'bundle' }],
+    flags: imageFlags,
+  },
+  commit: {
+    summary: 'add what a container of an image wrote to a new image',
+    description: 'As a layer on those of its image, in a layout: oci:DIR:TAG. A running container is paused meanwhile.',
+    arguments: [containerId, imageArgument],
+    flags: [],
+  },
+  images: {
+    summary: 'list the images in the store',
+    arguments: [],
+    flags: [{ name: 'json', kind: 'bool', doc: 'as JSON' }],
+  },
+  image: {
+    summary: 'show or remove images in the store',
+    description:
+      '`image inspect IMAGE` shows one as JSON, `image rm IMAGE...` removes some, `image prune` removes all that no container ' +
+      'and no bundle uses. IMAGE is a reference that it was had by, or the beginning of its digest.',
+    arguments: [
+      { name: 'action', values: ['inspect', 'rm', 'prune'] },
+      { name: 'images', rest: true },
+    ],
+    flags: [],
+  },
+  completion: {
+    summary: 'write a completion script for a shell: bash, zsh or fish',
+    description: 'For bash, say `source <(tsrun completion bash)`.',
+    arguments: [{ name: 'shell', values: ['bash', 'zsh', 'fish'] }],
+    flags: [],
+  },
+  man: {
+    summary: 'write the manual page, in the macros of man(7)',
+    arguments: [],
+    flags: [],
   },
   help: {
     aliases: ['h'],

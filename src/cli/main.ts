@@ -37,7 +37,7 @@ function openLog({ globals }: Head): Log {
   });
 }
 
-/** Verbs of the hot road are in the first chunk of bytecode, the others are read when they are called. */
+/** The verbs that engines call for each container; to know of the others is too much for them. */
 async function dispatch(invocation: Invocation, log: Log): Promise<number> {
   const context: Context = { globals: invocation.globals, log };
   switch (invocation.command) {
@@ -55,33 +55,7 @@ async function dispatch(invocation: Invocation, log: Log): Promise<number> {
       return (await import('./delete.ts')).remove(invocation, context);
     case 'exec':
       return (await import('./exec.ts')).exec(invocation, context);
-    case 'pause':
-      return (await import('./pause.ts')).pause(invocation, context);
-    case 'resume':
-      return (await import('./pause.ts')).resume(invocation, context);
-    case 'update':
-      return (await import('./update.ts')).update(invocation, context);
-    case 'ps':
-      return (await import('./ps.ts')).ps(invocation, context);
-    case 'events':
-      return (await import('./events.ts')).events(invocation, context);
-    case 'stats':
-      return (await import('./stats.ts')).stats(invocation, context);
-    case 'list':
-      return (await import('./list.ts')).list(invocation, context);
-    case 'spec':
-      return (await import('./spec.ts')).spec(invocation);
-    case 'explain':
-      return (await import('./explain.ts')).explain(invocation, context);
-    case 'features':
-      return (await import('./features.ts')).showFeatures();
-    case 'seccomp':
-      return (await import('./seccomp.ts')).seccomp(invocation);
-    case 'help':
-      return (await import('./show.ts')).showHelp(invocation);
-    case 'version':
-      return (await import('./show.ts')).showVersion();
     default:
-      return invocation satisfies never;
+      return (await import('./other-verbs.ts')).dispatchOther(invocation, context);
   }
 }

@@ -38,6 +38,11 @@ export function badValue(flag: Flag, text: string, expected: string, verb: Verb)
   return usageError(`invalid value ${quote(text)} for --${flag.name}: expected ${expected}`, verb);
 }
 
+/** A word that is none of those that the argument may be. */
+export function badArgument({ name, values = [] }: Argument, text: string, verb: string): UsageError {
+  return usageError(`unknown ${name} ${quote(text)}: expected ${oneOf(values)}`, verb);
+}
+
 /** Too few or too many arguments. */
 export function wrongCount(verb: string, table: readonly Argument[], positionals: readonly string[]): UsageError {
   const shown = positionals.slice(0, SHOWN).map(quote).join(' ');
@@ -72,7 +77,8 @@ export function oneOf(values: readonly string[]): string {
 
 /** Arguments as usage lines write them: `<needed> [optional] [rest...]`. */
 export function argumentsText(table: readonly Argument[]): string {
-  const text = ({ name, optional, rest }: Argument) => (rest ? `[${name}...]` : optional ? `[${name}]` : `<${name}>`);
+  const text = ({ name, optional, rest, values }: Argument) =>
+    rest ? `[${name}...]` : optional ? `[${name}]` : `<${values?.join('|') ?? name}>`;
   return table.map(text).join(' ');
 }
 

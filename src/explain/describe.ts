@@ -137,6 +137,8 @@ export function describe(step: Step | UnitStep): string {
       return `make the mount that holds ${step.path} private`;
     case 'openRoot':
       return 'open the root';
+    case 'takeRoot':
+      return 'take it for the root file system';
     case 'attachRoot':
       return `mount the root file system over ${step.path}`;
     case 'mount':

@@ -2,9 +2,10 @@
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
-export const O_CREAT = 0o100;
 export const O_RDWR = 2;
+export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
+export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_PATH = 0o10000000;
@@ -14,6 +15,7 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 
+export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 export const LOCK_UN = 8;
@@ -47,3 +49,5 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
+export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;

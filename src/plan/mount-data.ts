@@ -42,8 +42,9 @@ export function makeFileSystem(fs: FileSystem): InitStep {
   ]);
 }
 
-/** Between quotes a comma ends no option: a SELinux context has them. */
-const quoted = (option: string): string => (option.includes(',') ? `${option.replace('=', '="')}"` : option);
+/** Between quotes a comma ends no option: a SELinux context has them. Overlayfs reads a backslash before it instead. */
+const quoted = (option: string): string =>
+  option.includes(',') && !/^(lower|upper|work)dir=/.test(option) ? `${option.replace('=', '="')}"` : option;
 
 /** Flags of mount(2) for what fsconfig(2) takes by name; 0 where the name asks for the default. */
 const superblockFlags: Readonly<Record<string, number>> = {
@@ -57,6 +58,9 @@ const superblockFlags: Readonly<Record<string, number>> = {
   lazytime: 0x2000000,
   nolazytime: 0,
 };
+
+/** With one option a layer, so that no option is long: Linux 6.7. */
+export const withLayersApart = (fs: FileSystem): FileSystem => ({ ...fs, options: fs.options.flatMap(layerOptions) });
 
 /** `lowerdir=a:b::c` as one option a layer, which Linux has since 6.7; behind `::` stand layers of data only. */
 function layerOptions(option: string): string[] {

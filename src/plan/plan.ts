@@ -22,6 +22,8 @@ export interface PlanRequest {
   readonly bundle: string;
   /** The root filesystem's directory, without symbolic links. */
   readonly rootfs: string;
+  /** Layers that are mounted there, if it is not itself the root file system. Absolute paths, the uppermost first. */
+  readonly overlay: OverlayRequest | undefined;
   /** Where a created container waits to be started; undefined in the foreground, where the engine itself starts it. */
   readonly gate: string | undefined;
   readonly noPivot: boolean;
@@ -32,6 +34,14 @@ export interface PlanRequest {
   readonly env: readonly string[];
   /** What linux.seccomp was compiled to; undefined where there is none. */
   readonly seccomp: Uint8Array | undefined;
+}
+
+export interface OverlayRequest {
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+  /** Set where nothing of it is to survive a crash of the host. */
+  readonly volatile: boolean;
 }
 
 /** All that a run will do. Each list is in order; init's steps run between the host's await and release steps. */

@@ -4,6 +4,7 @@ import { MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } fro
 import type { Spec } from '../spec/types.ts';
 import { propagations } from './mount-options.ts';
 import type { HostFacts } from './host.ts';
+import { planLayers, withoutMountNamespace } from './layers.ts';
 import type { NamespacePlan } from './namespaces.ts';
 import type { PlanRequest } from './plan.ts';
 import { type InitStep, SLOT_DEV, SLOT_MOUNT, SLOT_ROOT } from './steps.gen.ts';
@@ -17,13 +18,10 @@ export interface RootPlan {
 }
 
 export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: NamespacePlan, facts: HostFacts): RootPlan {
-  if (!namespaces.hasMount) return { before: [], attach: [] };
-  const open: InitStep = {
-    op: 'openTree',
-    path: request.rootfs,
-    from: '/root/path',
-    why: 'a mount of its own, which can be moved and changed',
-  };
+  if (!namespaces.hasMount) {
+    if (request.overlay !== undefined) throw withoutMountNamespace();
+    return { before: [], attach: [] };
+  }
   const wanted = spec.linux.rootfsPropagation;
   const propagation = propagations[wanted ?? 'rslave'] ?? { flag: MS_SLAVE, recursive: true };
   const isSlave = propagation.flag === MS_SLAVE;
@@ -66,9 +64,23 @@ export function planRootOpen(spec: Spec, request: PlanRequest, namespaces: Names
   };
   // Who is not root may clone a mount only inside the namespaces, where the files are as much the caller's as outside.
   const first = namespaces.forks && (facts.euid === 0 || !namespaces.inUser);
-  if (!first) attach.push(open, detach);
-  attach.push({ op: 'attachRoot', path: request.rootfs, from: '/root/path', why: 'pivot_root(2) wants a mount point' });
-  return { before: first ? [open, detach] : [], attach };
+  const place: InitStep = {
+    op: 'attachRoot',
+    path: request.rootfs,
+    from: '/root/path',
+    why: 'pivot_root(2) wants a mount point',
+  };
+  const directory: InitStep = {
+    op: 'openTree',
+    path: request.rootfs,
+    from: '/root/path',
+    why: 'a mount of its own, which can be moved and changed',
+  };
+  const { overlay } = request;
+  const root =
+    overlay === undefined ? [directory] : planLayers(overlay, facts, first ? [] : [directory, detach, place]);
+  const open = [...root, detach];
+  return first ? { before: open, attach: [...attach, place] } : { before: [], attach: [...attach, ...open, place] };
 }
 
 export function planRootEnter(

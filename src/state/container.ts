@@ -31,6 +31,8 @@ export interface ContainerRecord {
   readonly resources?: LinuxResources;
   /** Groups of resctrl that end with the container, innermost first. */
   readonly resctrl?: readonly string[];
+  /** Set where the bundle was made for this container: what stands for it in the store of images. */
+  readonly bundleUser?: string;
   /** True where the first process's end does not end the others: the pid namespace is not the container's own. */
   readonly sharedPid: boolean;
   /** True where the container keeps the session keyring of its caller. */

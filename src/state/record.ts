@@ -16,6 +16,7 @@ export function draftRecord(
   { spec, dir, rootfs }: Bundle,
   plan: Plan,
   noNewKeyring: boolean,
+  bundleUser: string | undefined,
 ): ContainerRecord {
   const [seconds = 0, nanoseconds = 0] = sys.clock();
   const pid = spec.linux.namespaces?.find((entry) => entry.type === 'pid');
@@ -35,11 +36,19 @@ export function draftRecord(
     ...(plan.cgroup === undefined ? {} : { cgroup: cgroupRecord(plan.cgroup, missingDirectories(plan)) }),
     ...(spec.linux.resources === undefined ? {} : { resources: limitsOf(spec.linux.resources) }),
     ...(plan.resctrl.length === 0 ? {} : { resctrl: plan.resctrl }),
+    ...(bundleUser === undefined ? {} : { bundleUser }),
     sharedPid: pid === undefined || (pid.path ?? '') !== '',
     noNewKeyring,
     gateIndex,
     afterGate: plan.init.slice(gateIndex).map(({ op, from }) => ({ op, from })),
   };
+}
+
+/** Takes away a bundle that was made for the container: first its files, then what stands for it in the store of images. */
+export function removeBundle({ bundle, bundleUser }: ContainerRecord): void {
+  if (bundleUser === undefined) return;
+  sys.removeTree(bundle);
+  unlessMissing(() => sys.removeFile(bundleUser));
 }
 
 const cgroupRecord = ({ path, unit }: CgroupPlan, made: readonly string[]): CgroupRecord => ({

@@ -41,6 +41,7 @@ describe('the shape of an invocation', () => {
         systemdCgroup: false,
         cgroupManager: undefined,
         rootless: 'auto',
+        store: undefined,
         criu: undefined,
         help: false,
         version: false,
@@ -60,8 +61,12 @@ describe('the shape of an invocation', () => {
         noSubreaper: false,
         detach: false,
         keep: false,
+        id: undefined,
+        platform: undefined,
+        maxSize: '64g',
+        maxEntries: 1_000_000,
       },
-      args: { containerId: 'c1' },
+      args: { containerId: 'c1', command: [] },
     });
   });
 

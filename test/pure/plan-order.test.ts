@@ -57,7 +57,11 @@ const orders: readonly (readonly [sentence: string, first: Pick, second: Pick])[
     is('launch'),
     is('awaitInit', 'releaseInit', 'writeIdMap', 'setOomScoreAdj'),
   ],
-  ['init is born before it takes a step', is('launch'), is('newSession', 'openTree', 'joinNamespace', 'unshare')],
+  [
+    'init is born before it takes a step',
+    is('launch'),
+    is('newSession', 'openTree', 'takeRoot', 'joinNamespace', 'unshare'),
+  ],
   ['the mappings are written before init takes uid 0 of its new user namespace', is('writeIdMap'), is('becomeRoot')],
   ['the namespaces are joined before the container process is made', is('joinNamespace'), is('fork')],
   ['the clocks are opened with the rights of the host', is('openTimeOffsets'), is('unshare', 'becomeRoot')],
@@ -74,7 +78,7 @@ const orders: readonly (readonly [sentence: string, first: Pick, second: Pick])[
   ['lo is brought up before hooks run', is('bringUpLoopback'), is('runHook')],
   ['mounts stop to travel to the host before the first one is made', is('privateParent'), is('attachRoot')],
   ['a chroot is left before the first mount', is('leaveChroot'), is('setPropagation', 'attachRoot')],
-  ['the root is cloned before it is attached', is('openTree'), is('attachRoot')],
+  ['the root is cloned before it is attached', is('openTree', 'takeRoot'), is('attachRoot')],
   ['the root is attached before anything is put into it', is('attachRoot'), isInside],
   ['the root is filled before it is entered', isInside, isRootChange],
   [
@@ -222,10 +226,10 @@ describe('namespaces', () => {
   });
 
   test('the root is opened before they are entered, where they would take the rights away', () => {
-    forEverySample(({ plan, spec, facts }) => {
+    forEverySample(({ plan, spec, request, facts }) => {
       const has = (wanted: string) => spec.linux.namespaces?.some(({ type }) => type === wanted) === true;
       if (!all(plan.init, 'fork').length || !has('mount') || (facts.euid !== 0 && has('user'))) return;
-      expect(plan.init[0]?.op).toBe('openTree');
+      expect(plan.init[0]?.op).toBe(request.overlay === undefined ? 'openTree' : 'mount');
     });
   });
 
@@ -233,9 +237,31 @@ describe('namespaces', () => {
     forEverySample(({ plan, spec, facts }) => {
       if (facts.euid === 0 || !spec.linux.namespaces?.some(({ type }) => type === 'user')) return;
       const ops = plan.init.map(({ op }) => op);
-      const open = ops.indexOf('openTree');
+      const open = ops.findIndex((op) => op === 'openTree' || op === 'takeRoot');
       if (open >= 0) expect(open).toBeGreaterThan(ops.indexOf('fork'));
     });
+  });
+});
+
+describe('layers', () => {
+  const overlay = { lower: ['/s/2', '/s/a:b,c\\d'], upper: '/b/upper', work: '/b/work', volatile: true };
+
+  test('are mounted as they are, and no path of theirs is read as an option', () => {
+    const [mount] = all(planOf(smallConfig(), { overlay }).init, 'mount');
+    expect(mount?.options).toEqual([
+      'lowerdir=/s/2:/s/a\\:b\\,c\\\\d',
+      'upperdir=/b/upper',
+      'workdir=/b/work',
+      'index=off',
+      'metacopy=off',
+      'redirect_dir=nofollow',
+      'volatile',
+    ]);
+  });
+
+  test('need a mount namespace', () => {
+    const config = smallConfig((each) => (each.linux.namespaces = [{ type: 'uts' }]));
+    expect(() => planOf(config, { overlay })).toThrow('expected a mount namespace');
   });
 });
 
@@ -304,7 +330,7 @@ describe('a descriptor that a step uses', () => {
     forEverySample(({ plan }) => {
       const filled = new Set<number | string>();
       for (const step of plan.init) {
-        if (step.op === 'openTree' || step.op === 'changeRoot') filled.add(SLOT_ROOT);
+        if (step.op === 'openTree' || step.op === 'takeRoot' || step.op === 'changeRoot') filled.add(SLOT_ROOT);
         if (step.op === 'mount' || step.op === 'bind' || step.op === 'findMount') filled.add(SLOT_MOUNT);
         if (step.op === 'openProc') filled.add('proc');
         if (step.op === 'setMount') expect(filled, step.from).toContain(step.slot);

@@ -40,6 +40,7 @@ const request: PlanRequest = {
   id: 'box',
   bundle: '/bundles/box',
   rootfs: '/bundles/box/rootfs',
+  overlay: undefined,
   gate: undefined,
   noPivot: false,
   noNewKeyring: false,
@@ -345,6 +346,12 @@ export const sample: fc.Arbitrary<Sample> = fc
       id: fc.constantFrom('box', 'a.b_c-d'),
       bundle: fc.constant('/bundles/box'),
       rootfs: fc.constantFrom('/bundles/box/rootfs', '/images/x y'),
+      overlay: fc.constantFrom(undefined, {
+        lower: ['/s/2', '/s/1'],
+        upper: '/b/upper',
+        work: '/b/work',
+        volatile: true,
+      }),
       gate: some(fc.constant('/run/tsrun/box/gate')),
       noPivot: fc.boolean(),
       noNewKeyring: fc.boolean(),
@@ -381,7 +388,11 @@ export const sample: fc.Arbitrary<Sample> = fc
     // So are further groups without root.
     if (made.facts.euid !== 0) delete config.process.user.additionalGids;
     const spec = specOf(config);
-    return { config, spec, request: made.request, facts: made.facts, plan: compile(spec, made.request, made.facts) };
+    const { facts } = made;
+    // Layers need a mount namespace, and that they are refused without is not the matter here.
+    const isApart = spec.linux.namespaces?.some(({ type }) => type === 'mount') === true;
+    const asked: PlanRequest = { ...made.request, ...(isApart ? {} : { overlay: undefined }) };
+    return { config, spec, request: asked, facts, plan: compile(spec, asked, facts) };
   });
 
 /** All steps of both sides, in the order in which they happen. */
