@@ -1,7 +1,7 @@
 // Pods, as the kubelet makes them: one shim a pod, and what Kubernetes asks of a runtime.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { archive, must } from '../engines/engine.ts';
 import { controllers, projectDir, runtime, scratch, until } from '../harness/index.ts';
 import { CONTAINER, Cri, NODE, type PodSandboxConfig } from './cri.ts';
@@ -52,6 +52,10 @@ beforeAll(() => {
   must('ctr', '--address', socket, '--namespace', 'k8s.io', 'image', 'import', archive(pause, ['sleep', '1000000']));
 });
 afterAll(() => cri.close());
+// One test that fails must not fail all that follow.
+afterEach(async () => {
+  for (const pod of ids.pods.splice(0)) await removePod(pod).catch(() => {});
+});
 
 const shims = () => shimsOf(undefined, 'k8s.io');
 const logs = join(scratch, 'pod-logs');

@@ -102,7 +102,10 @@ test(
 
     const processes = mustCtr('task', 'ps', 'life').split('\n');
     expect(processes.some((line) => line.startsWith(`${pidOf('life')} `))).toBe(true);
-    expect(mustCtr('task', 'metrics', 'life')).toMatch(/cpu\.usage_usec|cpu\.usage/);
+    const metrics = mustCtr('task', 'metrics', 'life');
+    expect(metrics).toMatch(/cpu\.usage_usec|cpu\.usage/);
+    // Counted though there is no limit.
+    if (controllers().includes('memory')) expect(metrics).toMatch(/^memory\.usage +[1-9]/m);
 
     mustCtr('task', 'pause', 'life');
     expect(status('life')).toBe('PAUSED');
