@@ -17,6 +17,7 @@ const CONFIG_MOST = 16 << 20;
 const EADDRINUSE = 98;
 const ENOENT = 2;
 const EEXIST = 17;
+const SIGKILL = 9;
 
 /** @returns what the daemon is to do, in the daemon; undefined in the process that containerd waits for. */
 export function start(flags: Flags): Daemon | undefined {
@@ -33,9 +34,10 @@ export function start(flags: Flags): Daemon | undefined {
     return undefined;
   }
   const options = parseOptions(asked.options);
+  let daemon = 0;
   try {
     if (variable('SCHED_CORE') !== undefined) sys.shareCore();
-    const daemon = sys.fork(new Uint32Array([listener]));
+    daemon = sys.fork(new Uint32Array([listener]));
     if (daemon === 0) {
       detach();
       return { ...asked, bundle, listener, path: address.slice('unix://'.length), publishTo: asked.ttrpcAddress };
@@ -44,6 +46,7 @@ export function start(flags: Flags): Daemon | undefined {
     tell(bundle, address, asked);
     return undefined;
   } catch (error) {
+    if (daemon > 0) sys.pidfdSignal(sys.pidfdOpen(daemon), SIGKILL);
     unlessMissing(() => sys.removeFile(address.slice('unix://'.length)));
     throw isSysError(error) ? sysError('start', error) : error;
   }

@@ -21,6 +21,8 @@ export class Container {
   freezing: Freezing = 'running';
   /** Set while it is being deleted: more who ask for that wait for the same end. */
   deleting: ((error: string | undefined) => void)[] | undefined;
+  /** Nobody knows of it, and nobody shall hear of its end. */
+  isSecret: boolean = false;
   private readonly publish: Publish;
   private cgroupPath: string = '';
   private sharedPid: boolean = false;
@@ -50,7 +52,7 @@ export class Container {
   }
 
   tell<M extends Message>(topic: string, message: M, event: InputOf<M>): void {
-    this.publish(topic, message, event);
+    if (!this.isSecret) this.publish(topic, message, event);
   }
 
   /** A process has ended. */

@@ -41,15 +41,18 @@ export async function runDaemon(daemon: Daemon): Promise<never> {
   const publisher = publishTo === undefined ? undefined : tellTo(publishTo, namespace, loop, log);
   const publish: Publish = (topic, message, event) => publisher?.publish(topic, message, event);
   const tasks = new Tasks({ loop, reaper, workers, publish, log, namespace });
-  const farewell = new Farewell(loop, daemon, publisher);
+  const farewell = new Farewell(loop, daemon, publisher, tasks);
   const served = serve(
     loop,
     daemon.listener,
-    servicesOf(tasks, () => farewell.asked(tasks, served)),
+    servicesOf(tasks, () => farewell.asked(served)),
   );
-  served.onIdle = () => loop.after(LONELY_MS, () => farewell.unlessNeeded(tasks, served));
+  const leaveIfLonely = (): void => void loop.after(LONELY_MS, () => farewell.unlessNeeded(served));
+  served.onIdle = leaveIfLonely;
+  // containerd may die before it comes for the first time.
+  leaveIfLonely();
   heedSignals(loop, reaper, (number) => {
-    if (number === signals['TERM'] || number === signals['INT']) farewell.leave();
+    if (number === signals['TERM'] || number === signals['INT']) farewell.leaveAll();
   });
   await loadAhead();
   const inCopy = loop.run();

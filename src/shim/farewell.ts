@@ -16,31 +16,40 @@ export class Farewell {
   private readonly loop: Loop;
   private readonly socket: { readonly path: string; readonly listener: number };
   private readonly publisher: Publisher | undefined;
+  private readonly tasks: Tasks;
   private isLeaving: boolean = false;
 
   constructor(
     loop: Loop,
     socket: { readonly path: string; readonly listener: number },
     publisher: Publisher | undefined,
+    tasks: Tasks,
   ) {
+    this.tasks = tasks;
     this.loop = loop;
     this.socket = socket;
     this.publisher = publisher;
   }
 
   /** Shutdown was called, and there is no container. */
-  asked(tasks: Tasks, served: Served): void {
+  asked(served: Served): void {
     // Nobody but who calls has ever come: nobody else is on the way.
     if (served.accepted <= 1) this.leave();
-    else this.afterArrivals(tasks, served);
+    else this.afterArrivals(served);
   }
 
-  unlessNeeded(tasks: Tasks, served: Served): void {
-    if (tasks.isEmpty && served.connections === 0) this.leave();
+  unlessNeeded(served: Served): void {
+    if (this.tasks.isEmpty && served.connections === 0) this.leave();
   }
 
-  /** The socket goes at once: from now on `start` makes another shim. */
-  leave(): void {
+  /** Leaves its containers to themselves. */
+  leaveAll(): void {
+    this.leave();
+    sys.exit(0);
+  }
+
+  /** The socket goes at once: from now on `start` makes another shim. Who is connected already is served on. */
+  private leave(): void {
     if (this.isLeaving) return;
     this.isLeaving = true;
     this.loop.forget(this.socket.listener);
@@ -48,18 +57,19 @@ export class Farewell {
     sys.close(this.socket.listener);
     const end = now() + TELLING_MS;
     const look = (): void => {
-      if (this.publisher === undefined || this.publisher.waiting === 0 || now() > end) sys.exit(0);
-      this.loop.after(STEP_MS, look);
+      const isTold = this.publisher === undefined || this.publisher.waiting === 0 || now() > end;
+      if (isTold && this.tasks.isEmpty) sys.exit(0);
+      this.loop.after(isTold ? ARRIVAL_MS : STEP_MS, look);
     };
     this.loop.after(0, look);
   }
 
-  private afterArrivals(tasks: Tasks, served: Served): void {
+  private afterArrivals(served: Served): void {
     const { accepted } = served;
     this.loop.after(ARRIVAL_MS, () => {
-      if (!tasks.isEmpty || this.isLeaving) return;
+      if (!this.tasks.isEmpty || this.isLeaving) return;
       if (served.accepted === accepted) this.leave();
-      else this.afterArrivals(tasks, served);
+      else this.afterArrivals(served);
     });
   }
 }

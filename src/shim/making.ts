@@ -122,6 +122,7 @@ function attach(
 /** Takes away what nobody is told of. */
 function discard(tasks: Tasks, container: Container): void {
   const { id, place, init } = container;
+  container.isSecret = true;
   tasks.parts.workers.start(
     `delete ${id}`,
     () => deleteContainer(place),
@@ -138,7 +139,8 @@ function discard(tasks: Tasks, container: Container): void {
 export function exec(tasks: Tasks, request: ValueOf<typeof ExecProcessRequest>, answer: Answer<typeof Empty>): void {
   const { id, execId, spec } = request;
   const container = tasks.container(id);
-  if (container.execs.has(execId) || execId === '') throw alreadyExists(`id ${execId}`);
+  if (execId === '') throw invalid('an exec needs an id');
+  if (container.execs.has(execId)) throw alreadyExists(`id ${execId}`);
   if (container.freezing !== 'running') throw refused('cannot exec in a paused container');
   if (container.init.stage === 'ended' || container.init.isStopped) throw refused('cannot exec in a stopped container');
   const process = new Process(execId, streamsOf(request));

@@ -1,10 +1,12 @@
 // The shim's socket: accepts connections, and lets each speak ttrpc.
 
 import { POLLIN } from '../linux/flags.ts';
-import { sys, unlessAgain } from '../linux/sys.ts';
+import { isSysError, sys, unlessAgain } from '../linux/sys.ts';
 import { ServerConnection, type Services } from '../ttrpc/server.ts';
 import { type Loop, now, type Timer } from './loop.ts';
 import { Stream } from './stream.ts';
+
+const RETRY_MS = 100;
 
 export interface Served {
   /** Calls when there is no connection any more. */
@@ -25,16 +27,25 @@ export function serve(loop: Loop, listener: number, services: Services): Served 
     },
     accepted: 0,
   };
-  loop.watch(listener, POLLIN, () => {
-    for (;;) {
-      const fd = unlessAgain(() => sys.accept(listener));
-      if (fd === undefined) return;
-      served.accepted++;
-      connect(loop, fd, services, open, () => open.size === 0 && served.onIdle?.());
+  const listen = (): void => loop.watch(listener, POLLIN, acceptAll);
+  const acceptAll = (): void => {
+    try {
+      for (let fd = next(listener); fd !== undefined; fd = next(listener)) {
+        served.accepted++;
+        connect(loop, fd, services, open, () => open.size === 0 && served.onIdle?.());
+      }
+    } catch (error) {
+      // Out of descriptors, say: who waits would wake the loop again at once.
+      if (!isSysError(error)) throw error;
+      loop.forget(listener);
+      loop.after(RETRY_MS, listen);
     }
-  });
+  };
+  listen();
   return served;
 }
+
+const next = (listener: number): number | undefined => unlessAgain(() => sys.accept(listener));
 
 function connect(loop: Loop, fd: number, services: Services, open: Set<Stream>, onEnd: () => void): void {
   let timer: Timer | undefined;

@@ -75,7 +75,8 @@ test('a terminal: its size, both ways, and the end of its output', async (t) => 
   await s.client.call('ResizePty', { id: s.id, width: 120, height: 40 });
   writeFileSync(streams.names.stdin, 'text\n');
   expect(await end).toBe(3);
-  expect(await streams.out()).toMatch(/^\/dev\/pts\/0\r\n(text\r\n)?40 120\r\ngot text\r\n$/);
+  // Until the shell has turned the echo off, what is typed is seen too.
+  expect((await streams.out()).replace(/^text\r\n/m, '')).toBe('/dev/pts/0\r\n40 120\r\ngot text\r\n');
   expect((await s.client.call('State', { id: s.id })).terminal).toBe(true);
   await s.client.call('Delete', { id: s.id });
 });
