@@ -90,7 +90,7 @@ static napi_value give_numbers(napi_env env, struct sys_out *out) {
     size_t given = count;                                                                                    \
     napi_value argv[count + 1];                                                                              \
     napi_get_cb_info(env, info, &given, argv, NULL, NULL);                                                   \
-    if (given < count) return bad_argument(env, (int)given);
+    if ((int)given < (count)) return bad_argument(env, (int)given);
 #define END_DOOR }
 
 #define TAKE_STR(i)                                                                                          \
