@@ -1,7 +1,7 @@
 // The rows of `npm run bench` that go through containerd: tsrun by its own shim, the others by containerd's shim for runc.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -113,6 +113,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   } finally {
     daemon.kill();
     await ended;
+    // The cgroup around those of its containers; it is not there if none was made.
+    if (existsSync(`/sys/fs/cgroup/${namespace}`)) rmdirSync(`/sys/fs/cgroup/${namespace}`);
   }
 }
 

@@ -3,11 +3,21 @@
 // tests judge containerd's own shim, and by that the tests.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { archive, call, image, must } from '../engines/engine.ts';
 import {
+  cgroupRoot,
   cgroupsOf,
   controllers,
   projectDir,
@@ -127,6 +137,8 @@ export function serve(cri = '', images = namespace): void {
   afterAll(async () => {
     for (const name of namesOf('container')) remove(name);
     await stopDaemon();
+    // The cgroup around those of its containers.
+    quietly(() => rmdirSync(join(cgroupRoot, namespace)));
   }, 60_000 * slowness);
 }
 
