@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define CHUNK ((size_t)256 << 10)
 #define CHUNKS 4u
@@ -101,7 +102,9 @@ static int64_t take_zstd(struct archive *archive, uint8_t *to, size_t room) {
   ZSTD_outBuffer out = {to, room, 0};
   size_t answer = ZSTD_decompressStream(archive->zstd, &out, &in);
   archive->input_at = in.pos;
-  if (ZSTD_isError(answer)) return fail(archive, "zstd", EBADMSG);
+  if (ZSTD_isError(answer))
+    return fail(archive, "zstd",
+                ZSTD_getErrorCode(answer) == ZSTD_error_frameParameter_windowTooLarge ? E2BIG : EBADMSG);
   archive->between = answer == 0;
   return (int64_t)out.pos;
 }

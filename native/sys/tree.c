@@ -448,6 +448,7 @@ static int64_t empty_directory(int directory, int top, int depth, unsigned *move
       /* Without root, a directory may forbid its owner to read it. */
       if (errno == EACCES && fchmodat(directory, entry->d_name, 0700, 0) == 0)
         child = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (child < 0 && errno == ENOENT) continue;
       if (child < 0) {
         result = sys_fail("openat", entry->d_name);
         break;
@@ -469,6 +470,7 @@ int64_t sys_remove_tree(const char *path) {
     if (rmdir(path) == 0 || errno == ENOENT) return 0;
     if (errno != ENOTEMPTY && errno != EEXIST) return sys_fail("rmdir", path);
     int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top < 0 && errno == ENOENT) return 0;
     if (top < 0) return sys_fail("open", path);
     int64_t result = empty_directory(top, top, 0, &moved);
     close(top);

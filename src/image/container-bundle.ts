@@ -39,16 +39,25 @@ export function runBundleDir(
   try {
     const image = pull(store, reference, options);
     const { id, dir } = claim(store, givenId, nameOf(reference), state);
+    const pid = sys.processId();
+    const maker = { pid, startTime: startTimeOf(pid) };
     try {
-      const pid = sys.processId();
-      const container = { state: state(id), pid, startTime: startTimeOf(pid) };
+      const container = { state: state(id), ...maker };
       fillBundle(store, image, dir, { args, terminal, container });
     } catch (error) {
       clearBundle(store, dir, true);
       throw error;
     }
     const release = () => {
-      if (!isOfContainer(dir, state(id))) clearBundle(store, dir, true);
+      const again = attempt(() => store.lock('shared'));
+      try {
+        // A container that has ended took it along, and then the name may be another's.
+        const owner = store.user(dir)?.container;
+        const isOurs = owner?.pid === maker.pid && owner.startTime === maker.startTime;
+        if (isOurs && !isOfContainer(dir, state(id))) clearBundle(store, dir, true);
+      } finally {
+        sys.close(again);
+      }
     };
     return { id, dir, user: store.userFile(dir), release };
   } finally {
@@ -66,11 +75,14 @@ function claim(
   for (let number = 1; ; number++) {
     const id = given ?? (number === 1 ? name : `${name}-${number}`);
     const place = given === undefined || number === 1 ? id : `${id}-${number}`;
-    if (given === undefined && unlessMissing(() => sys.stat(state(id))) !== undefined) continue;
+    const isTaken = () => given === undefined && unlessMissing(() => sys.stat(state(id))) !== undefined;
+    if (isTaken()) continue;
     const dir = `${store.bundles}/${place}`;
     try {
       sys.makeDir(dir, 0o755);
-      return { id, dir };
+      // Its last owner may have been about to end at the first look: the directory goes before the state does.
+      if (!isTaken()) return { id, dir };
+      sys.removeDir(dir);
     } catch (error) {
       if (!isSysError(error) || error.errno !== EEXIST) throw isSysError(error) ? sysError('bundle', error) : error;
     }

@@ -335,7 +335,9 @@ export class Layer {
       );
     }
     if (below === undefined) {
+      // No layer says more of it: the same in each store, then, and not the time at which it was unpacked.
       sys.treeOwner(this.tree, path, S_IFDIR | 0o755, ...this.ownIds());
+      this.times.push([path, 0, 0]);
       return;
     }
     this.copyAttributes(path, below);
@@ -393,6 +395,7 @@ function wordFailure(place: string, { syscall, errno }: { syscall: string; errno
   const name = errnoName(errno);
   if (name === 'EFBIG' && syscall === 'limit') return `has more than ${limits.bytes} bytes; --max-size allows more`;
   if (name === 'ENODATA') return 'is cut off';
+  if (name === 'E2BIG' && syscall === 'zstd') return 'is compressed with a window of more than 32 MB (zstd --ultra)';
   if (name === 'EBADMSG')
     return syscall === 'tar'
       ? 'is damaged: no tar header where one should be'

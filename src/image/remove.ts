@@ -74,7 +74,7 @@ function livingUsers(store: ImageStore): UserRecord[] {
   return store.users().filter((user) => {
     if (isAlive(user)) return true;
     if (user.container !== undefined) sys.removeTree(user.bundle);
-    sys.removeFile(store.userFile(user.bundle));
+    unlessMissing(() => sys.removeFile(store.userFile(user.bundle)));
     return false;
   });
 }

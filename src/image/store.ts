@@ -110,6 +110,11 @@ export class ImageStore {
     return this.records<UserRecord>('users');
   }
 
+  /** By the bundle's path. */
+  user(bundle: string): UserRecord | undefined {
+    return read<UserRecord>(this.userFile(bundle));
+  }
+
   image(digest: string): ImageRecord | undefined {
     return read<ImageRecord>(this.imageFile(digest));
   }

@@ -1,6 +1,7 @@
 // From a plan, and then from what came of it, to the record that state.json keeps.
 
 import type { Bundle } from '../bundle/bundle.ts';
+import { LOCK_SH, O_RDWR } from '../linux/flags.ts';
 import { sys, unlessMissing } from '../linux/sys.ts';
 import { formatTime } from '../linux/time.ts';
 import type { CgroupPlan } from '../plan/cgroup.ts';
@@ -44,11 +45,22 @@ export function draftRecord(
   };
 }
 
-/** Takes away a bundle that was made for the container: first its files, then what stands for it in the store of images. */
+/**
+ * Takes away a bundle that was made for the container. What stands for it in the store of images goes first: once the
+ * directory is gone, another container may have its name.
+ */
 export function removeBundle({ bundle, bundleUser }: ContainerRecord): void {
   if (bundleUser === undefined) return;
-  sys.removeTree(bundle);
-  unlessMissing(() => sys.removeFile(bundleUser));
+  const store = bundleUser.slice(0, bundleUser.lastIndexOf('/users/'));
+  const lock = unlessMissing(() => sys.open(`${store}/lock`, O_RDWR, 0));
+  try {
+    // `image prune` would remove a bundle without a user itself, and the name might be another's before this is done.
+    if (lock !== undefined) sys.lock(lock, LOCK_SH);
+    unlessMissing(() => sys.removeFile(bundleUser));
+    sys.removeTree(bundle);
+  } finally {
+    if (lock !== undefined) sys.close(lock);
+  }
 }
 
 const cgroupRecord = ({ path, unit }: CgroupPlan, made: readonly string[]): CgroupRecord => ({

@@ -1,6 +1,6 @@
 // Devices without hardware: something to limit.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'vitest';
 
 function must(program: string, ...args: string[]): void {
@@ -32,6 +32,23 @@ export function swapInMemory(t: TestContext): void {
   must('mkswap', '/dev/ram0');
   must('swapon', '/dev/ram0');
   t.onTestFinished(() => must('swapoff', '/dev/ram0'));
+}
+
+/** Attributes of `user.` in a directory while the test runs: a tmpfs has them since Linux 6.6, and there a disk comes into it. */
+export function withUserAttributes(t: TestContext, dir: string): void {
+  if (spawnSync('setfattr', ['-n', 'user.probe', '-v', '1', dir]).status === 0) {
+    must('setfattr', '-x', 'user.probe', dir);
+    return;
+  }
+  const disk = `${dir}.disk`;
+  must('truncate', '-s', '1G', disk);
+  must('mkfs.ext4', '-q', disk);
+  must('modprobe', 'loop');
+  must('mount', '-o', 'loop', disk, dir);
+  t.onTestFinished(() => {
+    must('umount', dir);
+    rmSync(disk);
+  });
 }
 
 /** So many free huge pages of 2 MiB, while the test runs. */

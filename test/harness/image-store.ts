@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, 
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
 import { scratch, stateRoot } from './container.ts';
+import { withUserAttributes } from './devices.ts';
 import { layout, tar } from './image.ts';
 import { busybox } from './rootfs.ts';
 import { runtime } from './runtime.ts';
@@ -15,6 +16,7 @@ export function place(t: TestContext): string {
   const dir = join(scratch, `image-${(count += 1)}`);
   for (const path of [dir, stateRoot]) mkdirSync(path, { recursive: true });
   t.onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  withUserAttributes(t, dir);
   return dir;
 }
 

@@ -118,6 +118,7 @@ export function layout(dir: string, layers: readonly LayerOfTest[], config: obje
 /** Every entry of a tree with all that a layer can say of it, a line each; names as bytes, one a character. */
 export function treeText(root: string): string[] {
   const lines: string[] = [];
+  const attributes = attributesOf(root);
   const names = new Map<bigint, string>();
   const walk = (path: string) => {
     const full = Buffer.from(path === '' ? root : `${root}/${path}`, 'latin1');
@@ -132,7 +133,11 @@ export function treeText(root: string): string[] {
     names.set(info.ino, first);
     const counts = info.isDirectory() ? [] : [info.size, info.nlink];
     const { mode, uid, gid, mtimeNs, rdev } = info;
-    lines.push([path, mode.toString(8), uid, gid, mtimeNs, rdev, ...counts, first, content, xattrs(full)].join(' | '));
+    lines.push(
+      [path, mode.toString(8), uid, gid, mtimeNs, rdev, ...counts, first, content, attributes.get(path) ?? ''].join(
+        ' | ',
+      ),
+    );
     if (!info.isDirectory()) return;
     for (const name of readdirSync(full, 'latin1').sort()) walk(path === '' ? name : `${path}/${name}`);
   };
@@ -140,15 +145,19 @@ export function treeText(root: string): string[] {
   return lines;
 }
 
-/** getfattr(1) is given the name by standard input of a shell, as no argument of Node's can have bytes that are not UTF-8. */
-function xattrs(path: Buffer): string {
-  const { stdout } = spawnSync('xargs', ['-0', 'getfattr', '-h', '-d', '-m', '-', '-e', 'hex', '--absolute-names'], {
-    encoding: 'latin1',
-    input: path,
-  });
-  return stdout
-    .split('\n')
-    .filter((line) => !line.startsWith('#') && line.includes('=') && !/overlay|selinux/.test(line))
-    .sort()
-    .join(',');
+/** The extended attributes of each entry of a tree by its path, but for those of overlayfs and the host's labels. */
+function attributesOf(root: string): Map<string, string> {
+  const args = ['-R', '-P', '-h', '-d', '-m', '-', '-e', 'hex', '--absolute-names', root];
+  const { stdout } = spawnSync('getfattr', args, { encoding: 'latin1', maxBuffer: 64 << 20 });
+  const blocks = stdout.split('\n\n').map((block) => block.split('\n'));
+  return new Map(
+    blocks.map(([head = '', ...lines]) => {
+      // Control codes and backslashes are written in octal.
+      const name = head
+        .replace(/^# file: /, '')
+        .replace(/\\(\d{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
+      const kept = lines.filter((line) => line.includes('=') && !/overlay|selinux/.test(line));
+      return [name.slice(root.length + 1), kept.sort().join(',')];
+    }),
+  );
 }

@@ -181,6 +181,11 @@ const attacks: Record<string, Attack> = {
     layers: [{ content: tar([file]), blob: Buffer.concat([Buffer.from('28b52ffd', 'hex'), Buffer.alloc(100, 7)]) }],
     says: /zstd cannot read it/,
   },
+  'a zstd window of 128 MB': {
+    // A frame header alone: no content size, and the window descriptor of 2^27 bytes (RFC 8878, 3.1.1.1.2).
+    layers: [{ content: tar([file]), blob: Buffer.concat([Buffer.from('28b52ffd0088', 'hex'), Buffer.alloc(20)]) }],
+    says: /window of more than 32 MB/,
+  },
   'bytes that are no tar': { layers: [{ content: Buffer.alloc(2048, 'x') }], says: /no tar header/ },
   'a wrong blob digest': {
     layers: [{ content: tar([file]), digest: digits('a') }],

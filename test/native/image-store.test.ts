@@ -1,5 +1,5 @@
 // The store of images, and the bundles in it: what is refused, what is left behind, what a person sees.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { layout, tar } from '../harness/image.ts';
@@ -28,6 +28,24 @@ test('a bundle is removed however deep its container nested directories, and wha
   const command = ['/bin/busybox', 'sh', '-c', nest.replaceAll(/mkdir|touch/g, '/bin/busybox $&')];
   expect(tsrun(dir, 'run', simpleImage(dir), '--', ...command)).toEqual({ code: 0, out: '', err: '' });
   expect(files(join(dir, 'store/bundles'))).toEqual([]);
+  expect(tsrun(dir, 'image', 'prune').code).toBe(0);
+  expect(files(join(dir, 'store')).sort()).toEqual(emptyStore);
+});
+
+test('runs and prunes at once do not get in the way of each other', ours, async (t) => {
+  const dir = place(t);
+  const image = simpleImage(dir);
+  const start = (...args: string[]) => {
+    const [command, ...rest] = argv(dir, ...args);
+    const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
+    return new Promise<{ code: number | null; err: string }>((resolve) => {
+      let err = '';
+      child.stderr.on('data', (data) => (err += data));
+      child.on('close', (code) => resolve({ code, err }));
+    });
+  };
+  const all = Array.from({ length: 40 }, (_, i) => (i % 5 === 4 ? start('image', 'prune') : start('run', image)));
+  for (const result of await Promise.all(all)) expect(result).toEqual({ code: 0, err: '' });
   expect(tsrun(dir, 'image', 'prune').code).toBe(0);
   expect(files(join(dir, 'store')).sort()).toEqual(emptyStore);
 });

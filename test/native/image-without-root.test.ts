@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node
 import { join } from 'node:path';
 import { layout, tar } from '../harness/image.ts';
 import { emptyStore, files } from '../harness/image-store.ts';
-import { container, expect, type Result, test } from '../harness/index.ts';
+import { container, expect, type Result, test, withUserAttributes } from '../harness/index.ts';
 import { busybox } from '../harness/rootfs.ts';
 
 const USER = 4242;
@@ -18,6 +18,8 @@ function ofUser(t: Parameters<typeof container>[0]): { dir: string; call: (...ar
     chownSync(path, USER, USER);
     chmodSync(path, 0o755);
   }
+  withUserAttributes(t, root);
+  chownSync(root, USER, USER);
   const env = { XDG_RUNTIME_DIR: root, XDG_DATA_HOME: root };
   return { dir: root, call: (...args) => box.call('--root', [root, ...args], { through, cwd: root, env }) };
 }

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -88,7 +89,7 @@ function buildImage(dir: string): string {
 const only = {
   only: ['tsrun' as const],
   needs: ['program:umoci' as const, 'program:getfattr' as const],
-  timeout: 60_000,
+  timeout: 120_000,
 };
 const quick = { only: ['tsrun' as const] };
 
@@ -171,8 +172,7 @@ test(
       });
     });
     const results = await Promise.all(runs);
-    for (const { code, out, err } of results)
-      expect({ code, out, err }).toMatchObject({ code: 0, out: 'NAME=simple\n' });
+    for (const { code, out, err } of results) expect({ code, out }, err).toEqual({ code: 0, out: 'NAME=simple\n' });
     expect(results.filter(({ err }) => err.includes('unpacked layer'))).toHaveLength(1);
     expect(readdirSync(join(dir, 'store/layers')).filter((name) => !name.endsWith('.lock'))).toHaveLength(1);
     expect(tsrun(dir, 'image', 'prune').out).toBe('removed 1 images and 1 layers\n');
@@ -182,7 +182,7 @@ test(
 
 test('unpacking that is killed at any point leaves nothing in sight, and the next one goes on', only, async (t) => {
   const dir = place(t);
-  const large = Array.from({ length: 3000 }, (_, i) => ({ name: `dir-${i % 50}/file-${i}`, data: 'x'.repeat(i) }));
+  const large = Array.from({ length: 1200 }, (_, i) => ({ name: `dir-${i % 50}/file-${i}`, data: 'x'.repeat(i) }));
   const image = layout(join(dir, 'layout'), [
     { content: tar(large) },
     { content: tar([{ name: 'dir-1/.wh.file-1' }]) },
@@ -198,7 +198,7 @@ test('unpacking that is killed at any point leaves nothing in sight, and the nex
       if (!name.endsWith('.lock')) expect(readdirSync(join(dir, 'store/layers', name))).toContain('layer.json');
   }
   expect(tsrun(dir, 'unpack', image, join(dir, 'bundle'))).toMatchObject({ code: 0 });
-  expect(merged(join(dir, 'bundle'), (root) => files(root)).length).toBe(50 + 3000 - 1);
+  expect(merged(join(dir, 'bundle'), (root) => files(root)).length).toBe(50 + 1200 - 1);
   for (const name of readdirSync(dir)) if (name !== 'store') rmSync(join(dir, name), { recursive: true });
   expect(tsrun(dir, 'image', 'prune').code).toBe(0);
   expect(files(join(dir, 'store')).sort()).toEqual(emptyStore);
@@ -269,6 +269,8 @@ test('zstd and plain layers, and archives of both kinds, give the same root', on
     rmSync(join(dir, 'store'), { recursive: true, force: true });
     expect(tsrun(dir, 'unpack', image, join(dir, `bundle-${name}`)), name).toMatchObject({ code: 0 });
     expect(merged(join(dir, `bundle-${name}`), (root) => readFileSync(join(root, 'file'), 'utf8'))).toBe('same');
+    // No layer names the root directory: umoci and tsrun give it the same time.
+    expect(merged(join(dir, `bundle-${name}`), (root) => statSync(root).mtimeMs)).toBe(0);
   }
 });
 

@@ -263,7 +263,7 @@ describe('the plan', () => {
   });
 
   test('sets limits from outside where the user namespace would not let init', () => {
-    const facts = { ...sampleFacts };
+    const facts = { ...sampleFacts, euid: 0 };
     const hostOps = (config: Json) => planExec(specOf(config), request, facts).host.map(({ op }) => op);
     expect(hostOps(everything())).toContain('setRlimit');
     expect(hostOps(everythingAsRoot())).not.toContain('setRlimit');
