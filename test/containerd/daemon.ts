@@ -1,6 +1,7 @@
 // A containerd of each test file's own: its directories, socket and namespace are nobody else's, so that these tests run
 // beside others. It finds the shim on its PATH, as docs/containerd.md says. Under TSRUN_TEST_RUNTIME=runc or crun the same
-// tests judge containerd's own shim, and by that the tests.
+// tests judge containerd's own shim, and by that the tests. Another version of containerd is taken from a PATH that has
+// its programs first.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
