@@ -14,7 +14,7 @@ import {
   until,
 } from '../harness/index.ts';
 import { narrowProgram } from '../harness/narrow.ts';
-import { defaultProfile } from '../seccomp/profiles.ts';
+import { defaultProfile, type ProfileName } from '../seccomp/profiles.ts';
 
 const arm = process.arch === 'arm64';
 // munlockall(2): takes no arguments, needs no rights, and neither a shell nor a C library nor a runtime makes it.
@@ -24,6 +24,7 @@ const GETPID_32 = 20;
 const NATIVE = arm ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64';
 const NARROW = arm ? 'SCMP_ARCH_ARM' : 'SCMP_ARCH_X86';
 const SIGSYS = 128 + 31;
+const profileOf = (name: ProfileName) => defaultProfile(name, arm ? 'arm64' : 'amd64');
 
 interface Rule {
   names: string[];
@@ -45,14 +46,14 @@ const onCall = (action: string, more: object = {}): Rule => ({
 
 for (const name of ['docker', 'podman'] as const) {
   test(`${name}'s default profile lets a container work`, { needs: [`profile:${name}`] }, (t) => {
-    const box = container(t, { linux: { seccomp: defaultProfile(name) } });
+    const box = container(t, { linux: { seccomp: profileOf(name) } });
     const result = box.run('sh', '-c', 'mkdir /made && ls -d /made && grep Seccomp: /proc/self/status');
     expect(result).toMatchObject({ code: 0, out: '/made\nSeccomp:\t2\n' });
   });
 }
 
 test("docker's default profile keeps user namespaces from being made", { needs: ['profile:docker'] }, (t) => {
-  const box = container(t, { linux: { seccomp: defaultProfile('docker') } });
+  const box = container(t, { linux: { seccomp: profileOf('docker') } });
   const result = box.run('busybox', 'unshare', '-r', 'true');
   expect(result.code).not.toBe(0);
   expect(result.err).toContain('Operation not permitted');
@@ -186,7 +187,7 @@ test('calls that are newer than the profile do not exist', {
   needs: ['profile:podman'],
   except: { crun: 'it gives them the default action' },
 }, (t) => {
-  const profile = defaultProfile('podman');
+  const profile = profileOf('podman');
   const seccomp = { ...profile, defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 1 };
   const box = container(t, { linux: { seccomp } });
   expect(box.run('probe', 'call', '600').out).toBe('call ENOSYS\n');
