@@ -28,10 +28,13 @@ const node = (...args) => run(process.execPath, ...args);
 
 const { values: options } = parseArgs({ options: { arch: { type: 'string', default: here } } });
 
+/** Where the set-up script unpacks libraries of another architecture. */
+const sysroot = (architecture) => resolve(cacheOf(architecture), 'sysroot/usr');
+
 /** Where the set-up script put QuickJS: {include, lib}, or undefined. */
 function findQuickJs(architecture) {
   const prefixes = ['/usr', '/usr/local'];
-  if (architecture !== here) prefixes.splice(0, 2, resolve(cacheOf(architecture), 'sysroot/usr'));
+  if (architecture !== here) prefixes.splice(0, 2, sysroot(architecture));
   else if (existsSync('.cache/quickjs/prefix')) prefixes.unshift(readFileSync('.cache/quickjs/prefix', 'utf8').trim());
   const triplet = execFileSync(toolFor(architecture, 'gcc'), ['-dumpmachine'], { encoding: 'utf8' }).trim();
   for (const prefix of prefixes) {
@@ -97,6 +100,8 @@ const toolchain = (architecture) =>
         CC: toolFor(architecture, 'gcc'),
         CXX: toolFor(architecture, 'g++'),
         AR: toolFor(architecture, 'ar'),
+        CPPFLAGS: `-isystem ${sysroot(architecture)}/include`,
+        LDFLAGS: `-L${sysroot(architecture)}/lib/${architectures[architecture].triplet}`,
       };
 
 const make = (architecture, ...targets) =>

@@ -3,8 +3,17 @@
 // DEBFULLNAME and DEBEMAIL: the maintainer, if not the author of the commit.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { architectures, here } from './architectures.mjs';
@@ -41,7 +50,7 @@ function copy(from, to, mode = 0o644) {
 
 /** What the program says about itself is the same for all architectures, so that of this machine is asked. */
 function told(...words) {
-  const { status, stdout, stderr } = spawnSync('dist/tsrun', words, { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(resolve('dist/tsrun'), words, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`tsrun ${words.join(' ')}: ${stderr}`);
   return stdout;
 }
@@ -110,7 +119,9 @@ function md5sums(tree) {
 
 function main() {
   if (asked('git', 'status', '--porcelain') !== '')
-    console.error('package: there are changes that are not committed; the packages are not those of the commit they name');
+    console.error(
+      'package: there are changes that are not committed; the packages are not those of the commit they name',
+    );
   const wanted = here === 'amd64' ? Object.keys(architectures) : [here];
   for (const left of Object.keys(architectures).filter((one) => !wanted.includes(one)))
     console.error(`package: packages for ${left} are made on a machine with ${architectures[left].machine}`);
@@ -121,7 +132,9 @@ function main() {
   mkdirSync(out, { recursive: true });
   const files = wanted.flatMap((architecture) => [tarball(architecture), debianPackage(architecture)]);
   const sums = files.map((file) => {
-    const digest = createHash('sha256').update(readFileSync(join(out, file))).digest('hex');
+    const digest = createHash('sha256')
+      .update(readFileSync(join(out, file)))
+      .digest('hex');
     return `${digest}  ${file}\n`;
   });
   writeFileSync(join(out, 'SHA256SUMS'), sums.join(''));

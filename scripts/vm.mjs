@@ -62,7 +62,8 @@ const { values: options, positionals: command } = parseArgs({
 });
 const isForeign = options.arch !== here;
 const { qemu, machine, cpu, console: serial } = machines[options.arch] ?? fail(`no machine for ${options.arch}`);
-if (isForeign && options.arch !== 'arm64') fail(`--arch ${options.arch}: only ${architectures[options.arch].machine} has that`);
+if (isForeign && options.arch !== 'arm64')
+  fail(`--arch ${options.arch}: only ${architectures[options.arch].machine} has that`);
 if (isForeign && options.systemd) fail(`--systemd: the machine of --arch ${options.arch} has none`);
 for (const name of ['cpus', 'memory', 'timeout']) {
   if (options[name] !== undefined && !(Number(options[name]) > 0)) fail(`--${name} ${options[name]} is not a number`);

@@ -6,7 +6,9 @@ import { container, expect, projectDir, scratch, test } from '../harness/index.t
 
 const built = join(projectDir, 'build');
 
-test('bytecode that is compiled here is the bytecode that the build has put into the program', { only: ['tsrun'] }, () => {
+test('bytecode that is compiled here is the bytecode that the build has put into the program', {
+  only: ['tsrun'],
+}, () => {
   const compiler = join(built, 'Release/tsrun-compile');
   const modules = readdirSync(join(built, 'bundle')).filter((name) => name.endsWith('.js'));
   mkdirSync(scratch, { recursive: true });
@@ -44,7 +46,9 @@ for (const name of ['dist/tsrun', 'build/Release/tsrun-init', 'dist/tsrun.node']
   });
 }
 
-test('a limit of memory is told in bytes, whatever the size of a page is', { needs: ['controller:memory'] }, async (t) => {
+test('a limit of memory is told in bytes, whatever the size of a page is', {
+  needs: ['controller:memory'],
+}, async (t) => {
   const box = container(t, { linux: { resources: { memory: { limit: 64 << 20 } } } });
   await box.started();
   const limit = box.ask([], 'cat', '/sys/fs/cgroup/memory.max');

@@ -175,10 +175,7 @@ test('values above 2^53 are compared exactly', (t) => {
 
 test('conditions of a rule hold together, rules each for itself', (t) => {
   const args = (...values: number[]) => values.map((value, index) => ({ index, op: 'SCMP_CMP_EQ', value }));
-  const rules = [
-    onCall('ERRNO', { errnoRet: 42, args: args(1, 2) }),
-    onCall('ERRNO', { errnoRet: 42, args: args(7) }),
-  ];
+  const rules = [onCall('ERRNO', { errnoRet: 42, args: args(1, 2) }), onCall('ERRNO', { errnoRet: 42, args: args(7) })];
   const calls = ['1 2', '1 3', '7 3', '8 2'].map((words) => `probe call ${CALL} ${words}`);
   expect(inside(t, filter(rules), 'sh', '-c', calls.join(';'))).toBe('call ENOMSG\ncall ok\ncall ENOMSG\ncall ok\n');
 });
@@ -251,13 +248,17 @@ function narrowCall(box: Container, number: number): string {
 }
 
 // Proves: linux.seccomp.architectures
-test('32-bit calls follow the same rules where the profile names their architecture', { needs: ['32-bit programs'] }, (t) => {
+test('32-bit calls follow the same rules where the profile names their architecture', {
+  needs: ['32-bit programs'],
+}, (t) => {
   const box = container(t, filter([onCall('ERRNO')], { architectures: [NATIVE, NARROW] }));
   const calls = [CALL_32, GETPID_32].map((number) => `${narrowCall(box, number)}; echo $?`);
   expect(box.run('sh', '-c', calls.join(';')).out).toBe('1\n0\n');
 });
 
-test('32-bit calls end a program whose profile does not name their architecture', { needs: ['32-bit programs'] }, (t) => {
+test('32-bit calls end a program whose profile does not name their architecture', {
+  needs: ['32-bit programs'],
+}, (t) => {
   const box = container(t, filter([onCall('ERRNO')]));
   expect(box.run(narrowCall(box, GETPID_32))).toMatchObject({ code: SIGSYS, out: '' });
 });
@@ -375,9 +376,11 @@ test('tsrun seccomp prints the filter, and says what a call gets and why', { onl
   const box = container(t, filter([onCall('ERRNO', { args }), { names: ['mount'], action: 'SCMP_ACT_KILL' }]));
   box.write();
   const ask = (...words: string[]) => box.call('seccomp', [...words.slice(0, -1), box.bundle, ...words.slice(-1)]);
-  expect(box.call('seccomp', [box.bundle]).out).toMatch(arm
+  expect(box.call('seccomp', [box.bundle]).out).toMatch(
+    arm
       ? /^ ?0 {2}load arch\n ?1 {2}if == 0xc00000b7 goto .*; aarch64\n/
-      : /^ ?0 {2}load arch\n ?1 {2}if == 0xc000003e goto .*; x86_64\n/);
+      : /^ ?0 {2}load arch\n ?1 {2}if == 0xc000003e goto .*; x86_64\n/,
+  );
   expect(ask('--call', 'munlockall', '0x10').out).toMatch(
     /^ERRNO\(EPERM\)\n\/linux\/seccomp\/syscalls\/0: its arguments match\n/,
   );
@@ -388,6 +391,8 @@ test('tsrun seccomp prints the filter, and says what a call gets and why', { onl
     verdict: 'KILL_THREAD',
     from: '/linux/seccomp/syscalls/1',
   });
-  expect(ask('--arch', arm ? 'arm' : 'x86', '--call', 'munlockall', '0').out).toMatch(/^KILL_THREAD\n\/linux\/seccomp\/architectures/);
+  expect(ask('--arch', arm ? 'arm' : 'x86', '--call', 'munlockall', '0').out).toMatch(
+    /^KILL_THREAD\n\/linux\/seccomp\/architectures/,
+  );
   expect(facts(ask('--call', 'nothing', '0').err)['tsrun:']).toContain('--call nothing');
 });

@@ -47,8 +47,8 @@ function namespaceConstant(value: number): string {
   return names[value] ?? 'NO_SUCH_FLAG';
 }
 /** Those that headers have as members of an enumeration, and not as macros. */
-const members: [string, number][] = [rlimits, schedulerPolicies, ioPriorityClasses, memoryPolicyModes].flatMap((table) =>
-  Object.entries(table),
+const members: [string, number][] = [rlimits, schedulerPolicies, ioPriorityClasses, memoryPolicyModes].flatMap(
+  (table) => Object.entries(table),
 );
 
 const targets = [
@@ -66,7 +66,9 @@ function compile(compiler: string, source: string): string {
 
 for (const { arch, compiler } of targets) {
   const isHere = spawnSync(compiler, ['--version']).status === 0;
-  describe(`on ${arch}${isHere ? '' : ` [skipped: needs ${compiler} (scripts/setup arm64)]`}`, { skip: !isHere }, () => {
+  describe(`on ${arch}${isHere ? '' : ` [skipped: needs ${compiler} (scripts/setup arm64)]`}`, {
+    skip: !isHere,
+  }, () => {
     test('flags, signals, capabilities and namespaces have the numbers that src/linux gives them', () => {
       expect(compile(compiler, assertions(numbers))).toBe('');
     });
@@ -80,7 +82,10 @@ for (const { arch, compiler } of targets) {
 
     test('system calls have the numbers of src/linux/syscalls.ts', () => {
       const [architecture] = architecturesFor(arch, []);
-      const calls = [...syscallNumbers(architecture as never)].map(([name, number]): [string, number] => [`__NR_${name}`, number]);
+      const calls = [...syscallNumbers(architecture as never)].map(([name, number]): [string, number] => [
+        `__NR_${name}`,
+        number,
+      ]);
       expect(calls.length).toBeGreaterThan(250);
       expect(compile(compiler, assertions(calls))).toBe('');
     });
@@ -88,7 +93,9 @@ for (const { arch, compiler } of targets) {
 }
 
 test('the C sources make no system call by its number that one of the architectures lacks', () => {
-  const files = readdirSync(native, { recursive: true, encoding: 'utf8' }).filter((name) => /(?<!gen)\.[ch]$/.test(name));
+  const files = readdirSync(native, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /(?<!gen)\.[ch]$/.test(name),
+  );
   const used = files.flatMap((file) =>
     [...readFileSync(join(native, file), 'utf8').matchAll(/\bSYSCALL\d\((\w+)|\b(?:SYS|__NR)_(\w+)/g)].map(
       ([, macro, number]) => macro ?? number ?? '',
@@ -98,6 +105,9 @@ test('the C sources make no system call by its number that one of the architectu
   expect(names).toContain('openat2');
   for (const arch of ['x86_64', 'aarch64'] as const) {
     const known = syscallNumbers(architecturesFor(arch, [])[0] as never);
-    expect(names.filter((name) => !known.has(name)), arch).toEqual([]);
+    expect(
+      names.filter((name) => !known.has(name)),
+      arch,
+    ).toEqual([]);
   }
 });

@@ -116,7 +116,9 @@ describe('the version', () => {
   });
 
   test('leaves out what the build does not know', () => {
-    expect(versionText({ ...facts, commit: undefined })).toBe('tsrun version 0.1.0\nspec: 1.3.0\narchitecture: aarch64\n');
+    expect(versionText({ ...facts, commit: undefined })).toBe(
+      'tsrun version 0.1.0\nspec: 1.3.0\narchitecture: aarch64\n',
+    );
   });
 
   test('is understood by dockerd, which splits the last line that contains "version"', () => {
