@@ -74,11 +74,10 @@ function tarball(architecture) {
   layPrograms(prefix, architecture);
   put(join(prefix, 'share/man/man8/tsrun.8'), told('man'));
   for (const [shell, path] of Object.entries(completions)) put(join(prefix, 'share', path), told('completion', shell));
-  for (const file of [...documents, 'CHANGELOG.md', 'LICENSE', 'scripts/package/copyright'])
-    copy(file, join(prefix, 'share/doc/tsrun', file.replace(/.*\//, '')));
-  const tar = asked('which', 'tar');
+  for (const file of [...documents, 'CHANGELOG.md', 'LICENSE']) copy(file, join(prefix, 'share/doc/tsrun', file));
+  copy('scripts/package/copyright', join(prefix, 'share/doc/tsrun/copyright'));
   const bytes = execFileSync(
-    tar,
+    'tar',
     [
       ...['--create', '--format=gnu', '--sort=name', `--mtime=@${epoch}`],
       ...['--owner=0', '--group=0', '--numeric-owner', '-C', staging, folder],
@@ -99,7 +98,7 @@ function debianPackage(architecture) {
   symlinkSync('tsrun.8.gz', join(share, 'man/man8/containerd-shim-tsrun-v2.8.gz'));
   for (const [shell, path] of Object.entries(completions))
     put(join(share, path.replace('site-functions', 'vendor-completions')), told('completion', shell));
-  for (const document of documents) copy(document, join(docs, document.replace(/.*\//, '')));
+  for (const document of documents) copy(document, join(docs, document));
   copy('scripts/package/copyright', join(docs, 'copyright'));
   put(join(docs, 'changelog.gz'), gzipped(readFileSync('CHANGELOG.md')));
   put(join(docs, 'changelog.Debian.gz'), gzipped(debianChangelog({ version, maintainer, epoch })));

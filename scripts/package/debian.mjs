@@ -1,5 +1,8 @@
 // The texts of a Debian package (deb-control(5), deb-changelog(5), lintian(1)).
 
+/** Lines that begin with a blank, as a description wants them. */
+const wrapped = (text) => text.replace(/(.{1,70})(?: |$)/g, ' $1\n').trimEnd();
+
 export function controlFile({ version, architecture, maintainer, description, size }) {
   const [summary, detail] = description.split(': ');
   return `Package: tsrun
@@ -11,7 +14,7 @@ Maintainer: ${maintainer}
 Installed-Size: ${size}
 Suggests: containerd | docker.io | podman
 Description: ${summary.replace(/^An? /, '')}
- ${detail}.
+${wrapped(`${detail}.`)}
  .
  It takes the commands, flags, exit codes and state of runc, and is one static
  program without dependencies: under podman, Docker, containerd and Kubernetes
@@ -33,4 +36,7 @@ export function debianChangelog({ version, maintainer, epoch }) {
 export const lintianOverrides = `# One static program that needs nothing of the system is what this package is for;
 # copyright names what it is linked with.
 tsrun: statically-linked-binary *
+tsrun: embedded-library *
+# It does not come from Debian's archive, so no bug there asks for it.
+tsrun: initial-upload-closes-no-bugs *
 `;
