@@ -22,6 +22,7 @@ export type Requirement =
   | 'deadline scheduling'
   | 'a machine of its own'
   | '32-bit programs'
+  | 'id-mapped mounts of files'
   | `controller:${string}`
   | `program:${string}`
   | `profile:${'docker' | 'podman'}`
@@ -30,9 +31,10 @@ export type Requirement =
 
 /** What no choice of packages decides: a processor, a kernel, and of two security modules one. */
 export const differsByHost = (requirement: Requirement): boolean =>
-  /^(no )?(AppArmor|SELinux|resctrl)$|^kernel:|^32-bit programs$/.test(requirement);
+  /^(no )?(AppArmor|SELinux|resctrl)$|^kernel:|^32-bit programs$|^id-mapped mounts of files$/.test(requirement);
 
 const CGROUP2_MAGIC = 0x63677270;
+const TMPFS_MAGIC = 0x01021994;
 const capabilityNumber = { CAP_SYS_RESOURCE: 24, CAP_BPF: 39 };
 
 function holds(capability: keyof typeof capabilityNumber): boolean {
@@ -129,6 +131,10 @@ function ask(requirement: Requirement): string | undefined {
       return existsSync('/run/machine/agent') ? undefined : 'needs a machine that it may configure (scripts/vm)';
     case '32-bit programs':
       return runsNarrowPrograms() ? undefined : 'needs a processor and a kernel that run 32-bit programs';
+    case 'id-mapped mounts of files':
+      return statfsSync(tmpdir()).type === TMPFS_MAGIC && !kernelIsAtLeast('6.3')
+        ? 'needs Linux 6.3, as the scratch directory is on a tmpfs'
+        : undefined;
     case 'program':
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
     case 'profile':

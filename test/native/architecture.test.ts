@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { container, expect, projectDir, scratch, test } from '../harness/index.ts';
+import { container, expect, projectDir, runtime, scratch, stateRoot, test } from '../harness/index.ts';
 
 const built = join(projectDir, 'build');
 
@@ -18,6 +18,13 @@ test('bytecode that is compiled here is the bytecode that the build has put into
     expect(spawnSync(compiler, [name, from, to], { encoding: 'utf8' }), name).toMatchObject({ status: 0, stderr: '' });
     expect(readFileSync(to).equals(readFileSync(`${from}.qbc`)), name).toBe(true);
   }
+});
+
+test('bundles/hello greets', { only: ['tsrun'] }, () => {
+  const [command, ...args] = [...runtime.command, '--root', stateRoot, 'run', join(projectDir, 'bundles/hello')];
+  const { status, stdout, stderr } = spawnSync(command ?? '', args, { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(/^hello from tsrun\n/);
 });
 
 /** Alignments of the loadable segments (elf(5), 64 bits, little-endian). */
