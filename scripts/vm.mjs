@@ -324,8 +324,13 @@ function died() {
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])
   process.once(name, () => finish(128 + constants.signals[name]));
-if (isForeign) prepareCheckout(options.arch, join(files, 'checkout'));
-const port = await bootSomehow();
+let port;
+try {
+  if (isForeign) prepareCheckout(options.arch, join(files, 'checkout'));
+  port = await bootSomehow();
+} catch (error) {
+  fail(error.message);
+}
 if (port === undefined) died();
 else {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.removeAllListeners(name);
