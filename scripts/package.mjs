@@ -34,7 +34,6 @@ process.env.SOURCE_DATE_EPOCH = String(epoch);
 const [name, email] = asked('git', 'log', '-1', '--format=%an%n%ae').split('\n');
 const maintainer = `${process.env.DEBFULLNAME ?? name} <${process.env.DEBEMAIL ?? email}>`;
 
-const UNKNOWN_COMMAND = 3;
 const gzipped = (text) => gzipSync(text, { level: 9 });
 
 function put(path, content, mode = 0o644) {
@@ -49,15 +48,11 @@ function copy(from, to, mode = 0o644) {
   chmodSync(to, mode);
 }
 
-/**
- * What the program says about itself is the same for all architectures, so that of this machine is asked for the
- * text of a file. A command that this version has not got leaves the file out.
- */
-function putTold(path, words, change = (text) => text) {
+/** What the program says about itself is the same for all architectures, so that of this machine is asked. */
+function told(...words) {
   const { status, stdout, stderr } = spawnSync(resolve('dist/tsrun'), words, { encoding: 'utf8' });
-  if (status === UNKNOWN_COMMAND) console.error(`package: without ${path}, as there is no command ${words[0]}`);
-  else if (status !== 0) throw new Error(`tsrun ${words.join(' ')}: ${stderr}`);
-  else put(path, change(stdout));
+  if (status !== 0) throw new Error(`tsrun ${words.join(' ')}: ${stderr}`);
+  return stdout;
 }
 
 /** Nothing is executed but the two programs: tsrun-init is inside, so there is no libexec. */
@@ -77,8 +72,8 @@ function tarball(architecture) {
   const folder = `tsrun-${version}-linux-${architecture}`;
   const prefix = join(staging, folder);
   layPrograms(prefix, architecture);
-  putTold(join(prefix, 'share/man/man8/tsrun.8'), ['man']);
-  for (const [shell, path] of Object.entries(completions)) putTold(join(prefix, 'share', path), ['completion', shell]);
+  put(join(prefix, 'share/man/man8/tsrun.8'), told('man'));
+  for (const [shell, path] of Object.entries(completions)) put(join(prefix, 'share', path), told('completion', shell));
   for (const file of [...documents, 'CHANGELOG.md', 'LICENSE']) copy(file, join(prefix, 'share/doc/tsrun', file));
   copy('scripts/package/copyright', join(prefix, 'share/doc/tsrun/copyright'));
   const bytes = execFileSync(
@@ -99,9 +94,10 @@ function debianPackage(architecture) {
   const share = join(tree, 'usr/share');
   const docs = join(share, 'doc/tsrun');
   layPrograms(join(tree, 'usr'), architecture);
-  putTold(join(share, 'man/man8/tsrun.8.gz'), ['man'], gzipped);
+  put(join(share, 'man/man8/tsrun.8.gz'), gzipped(told('man')));
+  symlinkSync('tsrun.8.gz', join(share, 'man/man8/containerd-shim-tsrun-v2.8.gz'));
   for (const [shell, path] of Object.entries(completions))
-    putTold(join(share, path.replace('site-functions', 'vendor-completions')), ['completion', shell]);
+    put(join(share, path.replace('site-functions', 'vendor-completions')), told('completion', shell));
   for (const document of documents) copy(document, join(docs, document));
   copy('scripts/package/copyright', join(docs, 'copyright'));
   put(join(docs, 'changelog.gz'), gzipped(readFileSync('CHANGELOG.md')));
