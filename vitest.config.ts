@@ -26,6 +26,7 @@ export default defineConfig({
       containers('vm'),
       containers('systemd'),
       containers('engines'),
+      containers('containerd'),
     ],
   },
 });

@@ -77,6 +77,22 @@ export const sys = {
     doc: 'flock(2), going on after signals; EAGAIN with LOCK_NB.',
   },
   isOpen: { args: { fd: 'i32' }, result: 'num', doc: '1 where the descriptor is open, else 0. F_GETFD in fcntl(2)' },
+  duplicate: {
+    args: { from: 'i32', to: 'i32' },
+    result: 'void',
+    doc: 'Makes a descriptor that programs inherit of another. dup2(2)',
+  },
+  copyOf: {
+    args: { fd: 'i32' },
+    result: 'num',
+    doc: 'A second descriptor of the same file. F_DUPFD_CLOEXEC in fcntl(2)',
+  },
+  changeOwner: { args: { fd: 'i32', uid: 'u32', gid: 'u32' }, result: 'void', doc: 'fchown(2)' },
+  openInRoot: {
+    args: { root: 'i32', path: 'str', flags: 'u32' },
+    result: 'num',
+    doc: 'Opens a path below a directory, which no link leads out of, O_CLOEXEC. RESOLVE_IN_ROOT in openat2(2)',
+  },
   // --- this process ----------------------------------------------------------------------------------------------
   args: { args: {}, result: 'strs', doc: 'The arguments of this process, program name first.' },
   environment: { args: {}, result: 'strs', doc: 'The environment as NAME=value.' },
@@ -100,6 +116,23 @@ export const sys = {
     result: 'void',
     doc: 'Orphaned descendants come to this process. PR_SET_CHILD_SUBREAPER in prctl(2)',
   },
+  parentId: { args: {}, result: 'num', doc: 'getppid(2)' },
+  changeDir: { args: { path: 'str' }, result: 'void', doc: 'chdir(2)' },
+  leadGroup: {
+    args: {},
+    result: 'void',
+    doc: 'Makes this process the first of a process group of its own. setpgid(2)',
+  },
+  shareCore: {
+    args: {},
+    result: 'void',
+    doc: 'From now on this process group and what it starts shares a core with nobody else. PR_SCHED_CORE in prctl(2)',
+  },
+  fork: {
+    args: { keep: 'words' },
+    result: 'num',
+    doc: 'A copy of this process: 0 in the copy, its pid in this one. The copy has descriptors 0 to 2 and those to keep, and no signal handlers. ENOSYS under Node, which has threads. fork(2)',
+  },
   exit: { args: { code: 'i32' }, result: 'void', doc: 'Ends the process at once. _exit(2)' },
   // --- other processes -------------------------------------------------------------------------------------------
   pidfdOpen: { args: { pid: 'i32' }, result: 'num', doc: 'pidfd_open(2)' },
@@ -117,7 +150,7 @@ export const sys = {
   spawn: {
     args: { path: 'str', args: 'str0', env: 'str0', stdio: 'words' },
     result: 'num',
-    doc: 'Starts a program and gives its pid. args and env: each with a NUL behind it; stdio: the descriptors that become its 0, 1 and 2. posix_spawn(3)',
+    doc: 'Starts a program and gives its pid. args and env: each with a NUL behind it; stdio: the descriptors that become its 0, 1, 2 and so on, three to eight. posix_spawn(3)',
   },
   placeholder: {
     args: {},
@@ -135,6 +168,24 @@ export const sys = {
     result: 'nums',
     doc: 'poll(2): pairs of fd and events in, revents out; [] after the time or a signal.',
   },
+  epollCreate: { args: {}, result: 'num', doc: 'epoll_create1(2)' },
+  epollControl: {
+    args: { epoll: 'i32', operation: 'u32', fd: 'i32', events: 'u32' },
+    result: 'void',
+    doc: 'epoll_ctl(2); what comes back with an event is the descriptor.',
+  },
+  epollWait: {
+    args: { epoll: 'i32', timeout: 'i32' },
+    result: 'nums',
+    doc: 'Pairs of fd and events, at most 64; [] after the time (ms; -1 for ever) or a signal. epoll_wait(2)',
+  },
+  inotifyCreate: { args: {}, result: 'num', doc: 'A descriptor that does not block. inotify_init1(2)' },
+  inotifyAdd: {
+    args: { fd: 'i32', path: 'str', mask: 'u32' },
+    result: 'num',
+    doc: 'The number of the watch. inotify_add_watch(2)',
+  },
+  inotifyRemove: { args: { fd: 'i32', watch: 'i32' }, result: 'void', doc: 'inotify_rm_watch(2)' },
   // --- sockets and terminals -------------------------------------------------------------------------------------
   connect: { args: { path: 'str' }, result: 'num', doc: 'A stream socket connected to a path of any length. unix(7)' },
   datagram: {
@@ -146,6 +197,36 @@ export const sys = {
     args: { socket: 'i32', fd: 'i32', text: 'str' },
     result: 'void',
     doc: 'Sends text with a descriptor. SCM_RIGHTS in unix(7)',
+  },
+  listen: {
+    args: { path: 'str' },
+    result: 'num',
+    doc: 'A stream socket, mode 0600, that listens at a path of at most 107 bytes and does not block. unix(7)',
+  },
+  accept: {
+    args: { listener: 'i32' },
+    result: 'num',
+    doc: 'A connection that does not block; EAGAIN if nobody waits. accept4(2)',
+  },
+  dial: {
+    args: { path: 'str' },
+    result: 'num',
+    doc: 'A stream socket that does not block, connected to a path of any length; EAGAIN if the other side is slow to accept. unix(7)',
+  },
+  socketPair: {
+    args: {},
+    result: 'nums',
+    doc: 'Two sockets for messages, connected to each other. SOCK_SEQPACKET in unix(7)',
+  },
+  sendMessage: {
+    args: { socket: 'i32', text: 'str', fds: 'words' },
+    result: 'void',
+    doc: 'One message with up to 16 descriptors. SCM_RIGHTS in unix(7)',
+  },
+  receiveMessage: {
+    args: { socket: 'i32', most: 'u32' },
+    result: 'bytes',
+    doc: 'One message: how many descriptors came with it and each of them, in four bytes a number of the order of this machine, then the text. No text at the end. Never waits. recvmsg(2)',
   },
   isTerminal: { args: { fd: 'i32' }, result: 'num', doc: '1 for a terminal, else 0. isatty(3)' },
   rawTerminal: {
@@ -161,6 +242,41 @@ export const sys = {
     doc: 'TIOCSWINSZ in tty_ioctl(4)',
   },
   setNonBlocking: { args: { fd: 'i32' }, result: 'void', doc: 'O_NONBLOCK in fcntl(2)' },
+  // --- mounts of the host ----------------------------------------------------------------------------------------
+  fsOpen: { args: { fstype: 'str' }, result: 'num', doc: 'fsopen(2)' },
+  fsConfig: {
+    args: { fd: 'i32', command: 'u32', key: 'str', value: 'str' },
+    result: 'void',
+    doc: 'fsconfig(2); an empty key or value is none.',
+  },
+  fsMount: { args: { fd: 'i32', attributes: 'u32' }, result: 'num', doc: 'A detached mount. fsmount(2)' },
+  openTree: { args: { path: 'str', flags: 'u32' }, result: 'num', doc: 'open_tree(2)' },
+  mountSetattr: {
+    args: { fd: 'i32', recursive: 'u32', set: 'u32', clear: 'u32', propagation: 'u32', userNamespace: 'i32' },
+    result: 'void',
+    doc: 'Changes a mount or its tree; userNamespace, or -1, is for MOUNT_ATTR_IDMAP. mount_setattr(2)',
+  },
+  moveMount: {
+    args: { fd: 'i32', target: 'i32' },
+    result: 'void',
+    doc: 'Attaches a detached mount to what is open. move_mount(2)',
+  },
+  mount: {
+    args: { source: 'str', target: 'str', fstype: 'str', flags: 'u32', data: 'str' },
+    result: 'void',
+    doc: 'mount(2), for options that fsconfig(2) has no room for.',
+  },
+  unmount: { args: { path: 'str', flags: 'u32' }, result: 'void', doc: 'umount2(2)' },
+  loopDevice: {
+    args: { path: 'str', readOnly: 'u32', direct: 'u32' },
+    result: 'nums',
+    doc: 'A block device of a file: [its number, a descriptor]. It lasts as long as it is open or mounted; direct bypasses the cache of the file. loop(4)',
+  },
+  userNamespace: {
+    args: { uidMap: 'str', gidMap: 'str' },
+    result: 'num',
+    doc: 'A user namespace without a process, for mounts that map ids: lines as in uid_map. user_namespaces(7)',
+  },
   // --- bytes -----------------------------------------------------------------------------------------------------
   sha256: { args: { text: 'str0' }, result: 'str', doc: 'The SHA-256 digest of a text in hexadecimal. FIPS 180-4' },
   // --- images ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { throughContainerd } from './bench-containerd.mjs';
 import { measureImages } from './bench-images.mjs';
 
 const project = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -320,10 +321,10 @@ async function foregroundPss(contender) {
   return measured;
 }
 
-async function memory(measure) {
-  const values = contenders.map(() => []);
+async function memory(measure, among = contenders) {
+  const values = among.map(() => []);
   for (let round = 0; round < 3; round++) {
-    for (const [index, contender] of contenders.entries()) values[index].push(await measure(contender));
+    for (const [index, contender] of among.entries()) values[index].push(await measure(contender));
   }
   return values.map(median);
 }
@@ -345,6 +346,7 @@ add('create + start + delete', 'ms', milliseconds(time(lifecycle, runs)));
 add('exec /bin/true', 'ms', milliseconds(timeExec()));
 add(`${atOnce} containers at once`, 'ms', milliseconds(time(many, Math.max(3, Math.round(runs / 8)))));
 if (bundles.calling !== undefined) add("getppid(2), Docker's profile", 'ns', printed(bundles.calling, 5));
+rows.push(...(await throughContainerd({ scratch, rootfs, contenders, time, memory, runs, must })));
 add('PSS, a created container', 'MB', await memory(createdPss));
 add('PSS, a foreground run', 'MB', await memory(foregroundPss));
 add(
@@ -505,6 +507,30 @@ const limits = [
     met: () => value(row('PSS, a created'), 'tsrun') <= 0.3,
   },
   { text: 'a foreground run at most 4 MB PSS', of: 'tsrun', met: () => value(row('PSS, a foreground'), 'tsrun') <= 4 },
+  {
+    text: "ctr run at most 0.5 of runc through containerd's shim",
+    of: 'runc',
+    measured: row('ctr run') !== undefined,
+    met: () => ratio(row('ctr run'), 'runc') <= 0.5,
+  },
+  {
+    text: "ctr run at most 0.65 of crun through containerd's shim",
+    of: 'crun',
+    measured: row('ctr run')?.values[column('crun')] !== undefined,
+    met: () => ratio(row('ctr run'), 'crun') <= 0.65,
+  },
+  {
+    text: "ctr task exec at most 0.4 of runc through containerd's shim",
+    of: 'runc',
+    measured: row('ctr task exec') !== undefined,
+    met: () => ratio(row('ctr task exec'), 'runc') <= 0.4,
+  },
+  {
+    text: 'the shim of a pod at most 6 MB RSS',
+    of: 'tsrun',
+    measured: row('RSS, the shim') !== undefined,
+    met: () => value(row('RSS, the shim'), 'tsrun') <= 6,
+  },
   { text: 'dist/tsrun at most 5 MB', of: 'tsrun', met: () => value(row('size'), 'tsrun') <= 5 },
   {
     text: 'an image unpacked no slower than by umoci',

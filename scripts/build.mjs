@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -119,6 +120,14 @@ function install(architecture, name) {
   renameSync(join(folder, `.${name}`), join(folder, name));
 }
 
+/** The same program under the name by which it is containerd's shim. */
+function nameShim(architecture) {
+  const folder = architecture === here ? 'dist' : join('dist', architecture);
+  const shim = join(folder, 'containerd-shim-tsrun-v2');
+  rmSync(shim, { force: true });
+  linkSync(join(folder, 'tsrun'), shim);
+}
+
 /** The bundle as ES modules: what every verb needs at once, the rest in chunks that are read when they are called for. */
 async function bundle() {
   const { build } = await import('esbuild');
@@ -137,6 +146,14 @@ async function bundle() {
     entryPoints: { tsrun: 'src/cli/tsrun.ts', ...shared },
     splitting: true,
     plugins: [coldModules],
+  });
+  // By itself: what the two share, in one bundle, would be cut out of the chunks of the hot road.
+  await build({
+    ...options,
+    entryPoints: { shim: 'src/shim/main.ts' },
+    chunkNames: 'shim-[hash]',
+    splitting: true,
+    plugins: [keepApart, coldModules],
   });
   await build({ ...options, entryPoints: coldEntries, plugins: [keepApart, coldModules] });
   const names = readdirSync('build/bundle').sort((a, b) => Number(b === 'tsrun.js') - Number(a === 'tsrun.js'));
@@ -158,6 +175,7 @@ function buildHere(quickjs) {
   } else {
     make(here, 'tsrun-static');
     install(here, 'tsrun');
+    nameShim(here);
   }
 }
 
@@ -171,6 +189,7 @@ function buildFor(architecture, quickjs) {
   configure(architecture, theirs);
   make(architecture, 'tsrun_addon', 'tsrun-compile', 'tsrun-static');
   for (const name of ['tsrun', 'tsrun.node', 'tsrun-init']) install(architecture, name);
+  nameShim(architecture);
 }
 
 async function main() {

@@ -25,6 +25,8 @@ const layers = {
   execute: [...base, 'spec', 'dbus', 'cgroup', 'seccomp', 'plan', 'version.gen.ts'],
   state: [...base, 'spec', 'bundle', 'plan', 'execute'],
   stats: [...base],
+  proto: ['failures.ts', 'linux'],
+  ttrpc: ['proto'],
   'updater.ts': [...base, 'spec', 'cgroup', 'plan', 'execute'],
   'exec.ts': [...base, 'spec', 'cgroup', 'plan', 'execute', 'state'],
   'runtime.ts': [
@@ -56,13 +58,27 @@ const layers = {
     'runtime.ts',
     'version.gen.ts',
   ],
+  shim: [
+    ...base,
+    'spec',
+    'plan',
+    'state',
+    'stats',
+    'proto',
+    'ttrpc',
+    'features.ts',
+    'version.gen.ts',
+    'compiler.ts',
+    'exec.ts',
+    'runtime.ts',
+  ],
   node: [],
   'index.ts': [...base, 'plan', 'state', 'runtime.ts', 'node'],
   'cli.ts': [...base, 'cli', 'node'],
 };
 
 /** Layers that compute and never ask: no road of imports leads from them to the kernel's door. */
-const pure = ['spec', 'seccomp', 'plan'];
+const pure = ['spec', 'seccomp', 'plan', 'proto', 'ttrpc'];
 const door = 'linux/sys.ts';
 
 /** Layers that may take the types of any other: an interface of the command line shows what the runtime returns. */

@@ -191,6 +191,11 @@ export class Runtime {
     return stateOf(this.store.load(id));
   }
 
+  /** All that is known of it. */
+  record(id: string): ContainerRecord {
+    return this.store.load(id);
+  }
+
   /** Every container below the state root, by id. */
   list(): ContainerState[] {
     return this.store.ids().flatMap((id) => {

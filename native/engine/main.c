@@ -81,6 +81,23 @@ static void fill_standard_descriptors(void) {
   }
 }
 
+/* Which program this is, by its name: one file is both. */
+static const char *program_of(const char *path) {
+  if (path == NULL) return modules[0].name;
+  const char *slash = strrchr(path, '/');
+  return strcmp(slash == NULL ? path : slash + 1, "containerd-shim-tsrun-v2") == 0 ? "shim.js"
+                                                                                   : modules[0].name;
+}
+
+/* tsrunCollect(): frees what only refers to itself. For programs that live long; see below. */
+static JSValue collect(JSContext *js, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  (void)argc;
+  (void)argv;
+  JS_RunGC(JS_GetRuntime(js));
+  return JS_UNDEFINED;
+}
+
 int main(int argc, char **argv) {
   fill_standard_descriptors();
   /* A reader that has left is an error of write(2) to be handled; Node does the same. */
@@ -102,9 +119,10 @@ int main(int argc, char **argv) {
   JSValue global = JS_GetGlobalObject(js);
   JS_SetPropertyStr(js, global, "tsrunSys", make_door(js));
   JS_SetPropertyStr(js, global, "tsrunLoad", JS_NewCFunction(js, load_cold, "tsrunLoad", 1));
+  JS_SetPropertyStr(js, global, "tsrunCollect", JS_NewCFunction(js, collect, "tsrunCollect", 0));
   JS_FreeValue(js, global);
 
-  JSModuleDef *start = read_module(js, modules[0].name);
+  JSModuleDef *start = read_module(js, program_of(argv[0]));
   if (start == NULL) return crash(js, JS_GetException(js));
   JSValue entry = JS_DupValue(js, JS_MKPTR(JS_TAG_MODULE, start));
   if (JS_ResolveModule(js, entry) < 0) return crash(js, JS_GetException(js));

@@ -231,6 +231,10 @@ int64_t sys_is_at(int32_t fd, const char *path) {
   return open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
+int64_t sys_change_owner(int32_t fd, uint32_t uid, uint32_t gid) {
+  return fchown(fd, uid, gid) < 0 ? sys_fail("fchown", "") : 0;
+}
+
 int64_t sys_lock(int32_t fd, uint32_t operation) {
   while (flock(fd, (int)operation) < 0)
     if (errno != EINTR) return sys_fail("flock", "");

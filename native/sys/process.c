@@ -155,6 +155,15 @@ int64_t sys_catch_signals(void) {
   return signal_pipe[0];
 }
 
+void sys_forget_signals(void) {
+  if (signal_pipe[0] < 0) return;
+  for (int number = 1; number <= SIGRTMAX; number++)
+    if (number != SIGPIPE) signal(number, SIG_DFL);
+  close(signal_pipe[0]);
+  close(signal_pipe[1]);
+  signal_pipe[0] = signal_pipe[1] = -1;
+}
+
 int64_t sys_poll(struct sys_in fds, int32_t timeout, struct sys_out *out) {
   const uint32_t *pairs = fds.data;
   size_t count = fds.size / 8;

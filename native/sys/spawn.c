@@ -30,9 +30,12 @@ static char **list_of(struct sys_in pool) {
   return list;
 }
 
+enum { STDIO_MOST = 8 };
+
 int64_t sys_spawn(const char *path, struct sys_in args, struct sys_in env, struct sys_in stdio) {
   const uint32_t *fds = stdio.data;
-  if (stdio.size != 3 * sizeof *fds) return sys_fail_with("posix_spawn", path, EINVAL);
+  int count = (int)(stdio.size / sizeof *fds), copies[STDIO_MOST];
+  if (count < 3 || count > STDIO_MOST) return sys_fail_with("posix_spawn", path, EINVAL);
   char **arg_list = list_of(args), **env_list = list_of(env);
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -47,9 +50,15 @@ int64_t sys_spawn(const char *path, struct sys_in args, struct sys_in env, struc
     if (error == 0) posix_spawnattr_setsigdefault(&attributes, &all);
     if (error == 0) posix_spawnattr_setsigmask(&attributes, &none);
     if (error == 0) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    for (int i = 0; error == 0 && i < 3; i++)
-      error = posix_spawn_file_actions_adddup2(&actions, (int)fds[i], i);
+    /* Copies above all targets: one that is also a target would be overwritten before its turn. */
+    for (int i = 0; i < count; i++) {
+      copies[i] = error == 0 ? fcntl((int)fds[i], F_DUPFD_CLOEXEC, STDIO_MOST) : -1;
+      if (error == 0 && copies[i] < 0) error = errno;
+      if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, copies[i], i);
+    }
     if (error == 0) error = posix_spawn(&pid, path, &actions, &attributes, arg_list, env_list);
+    for (int i = 0; i < count; i++)
+      if (copies[i] >= 0) close(copies[i]);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
   }

@@ -25,3 +25,6 @@ int64_t sys_give_numbers(struct sys_out *out, const double *numbers, size_t coun
 
 /* The arguments of the process, for engines that do not keep them elsewhere. */
 void sys_set_args(int argc, char **argv);
+
+/* In a copy of the process: signals do again what they do by default. */
+void sys_forget_signals(void);

@@ -45,13 +45,13 @@ int64_t sys_set_window_size(int32_t fd, uint32_t rows, uint32_t columns) {
   return ioctl(fd, TIOCSWINSZ, &size) < 0 ? sys_fail("ioctl(TIOCSWINSZ)", "") : 0;
 }
 
-int64_t sys_connect(const char *path) {
+static int64_t connect_stream(const char *path, int flags) {
   /* sun_path holds 107 bytes, state directories of engines are longer: the socket is named through a descriptor. */
   int target = open(path, O_PATH | O_CLOEXEC);
   if (target < 0) return sys_fail("open", path);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", target);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   int64_t result = fd;
   if (fd < 0) {
     result = sys_fail("socket", path);
@@ -61,6 +61,14 @@ int64_t sys_connect(const char *path) {
   }
   close(target);
   return result;
+}
+
+int64_t sys_connect(const char *path) {
+  return connect_stream(path, 0);
+}
+
+int64_t sys_dial(const char *path) {
+  return connect_stream(path, SOCK_NONBLOCK);
 }
 
 static int connect_datagram(int fd, const char *path) {

@@ -1,4 +1,4 @@
-// What the caller of create and run asked to be given: a file with the pid, descriptors over sockets.
+// What the caller of create, run and exec asked to be given: a file with the pid, descriptors over sockets, or both at once.
 
 import { sysError, TsrunError } from '../errors.ts';
 import { isSysError, sys } from '../linux/sys.ts';
@@ -9,12 +9,14 @@ export interface HandOut {
   readonly pidFile: string | undefined;
   readonly consoleSocket: string | undefined;
   readonly pidfdSocket: string | undefined;
+  /** For a caller in this process: told of the process before its program runs. The master of its terminal is closed afterwards. */
+  readonly taken?: (pid: number, master: number | undefined) => void;
 }
 
 /** @throws {TsrunError} where a terminal is asked for and nobody would take it, or the other way round. */
 export function checkTerminal(process: Process | undefined, options: HandOut, detached: boolean): void {
   const terminal = process?.terminal === true;
-  if (terminal && detached && options.consoleSocket === undefined) {
+  if (terminal && detached && options.consoleSocket === undefined && options.taken === undefined) {
     throw new TsrunError(
       'cannot allocate tty if the container is detached without --console-socket (/process/terminal in config.json)',
     );
@@ -33,6 +35,7 @@ export function handOut(options: HandOut, report: Report, kind: 'standard' | 'se
     send('--console-socket', options.consoleSocket, console, '/dev/ptmx');
   if (options.pidfdSocket !== undefined && pidfd !== undefined)
     send('--pidfd-socket', options.pidfdSocket, pidfd, kind);
+  options.taken?.(report.pid, console);
   writePidFile(options, report);
 }
 

@@ -7,7 +7,14 @@ export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
+export const O_PATH = 0o10000000;
+
+/** Those of epoll(7) have the same numbers as those of poll(2) below. */
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
 
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;

@@ -35,3 +35,13 @@ export function unlessMissing<T>(call: () => T): T | undefined {
     throw error;
   }
 }
+
+/** Runs a call on a descriptor that does not block: undefined where there is nothing to do, other failures are thrown on. */
+export function unlessAgain<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (isSysError(error) && error.errno === 11) return undefined;
+    throw error;
+  }
+}

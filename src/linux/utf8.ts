@@ -3,8 +3,21 @@
 /** The first character that takes one, two, three and four bytes: less in as many is a disguise. */
 const shortest = [0, 0x80, 0x800, 0x10000];
 
+/** More arguments than this would not fit on the stack. */
+const MOST_AT_ONCE = 4096;
+
+const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text);
+
 /** UTF-8, as the kernel and hooks write it; other bytes become U+FFFD. For short texts, so a loop will do. */
 export function decodeText(bytes: Uint8Array): string {
+  if (bytes.length <= MOST_AT_ONCE) {
+    const text = String.fromCharCode.apply(null, bytes as unknown as number[]);
+    if (isAscii(text)) return text;
+  }
+  return decodeAny(bytes);
+}
+
+function decodeAny(bytes: Uint8Array): string {
   let text = '';
   for (let at = 0; at < bytes.length; ) {
     const first = bytes[at++] ?? 0;
@@ -34,6 +47,13 @@ export function decodeText(bytes: Uint8Array): string {
 
 /** UTF-8; half a surrogate pair becomes U+FFFD. */
 export function encodeText(text: string): Uint8Array {
+  if (!isAscii(text)) return encodeAny(text);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+function encodeAny(text: string): Uint8Array {
   const bytes: number[] = [];
   for (const char of text) {
     let point = char.codePointAt(0) ?? 0;

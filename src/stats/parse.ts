@@ -37,11 +37,23 @@ export interface MemoryStats {
   readonly peak?: number;
   readonly swapUsage: number;
   readonly swapLimit: number;
+  /** The highest usage of swap so far; kernels before 6.5 do not tell. */
+  readonly swapPeak?: number;
   readonly oomKills: number;
   /** How often usage was about to go above the limit. */
   readonly limitHits: number;
+  /** How often each thing happened: see memory.events in cgroup-v2.rst. */
+  readonly events: MemoryEvents;
   /** memory.stat, key by key. */
   readonly raw: Readonly<Record<string, number>>;
+}
+
+export interface MemoryEvents {
+  readonly low: number;
+  readonly high: number;
+  readonly max: number;
+  readonly oom: number;
+  readonly oomKill: number;
 }
 
 export interface PidsStats {
@@ -69,6 +81,8 @@ export interface HugetlbStats {
 export interface RdmaStats {
   readonly handles: number;
   readonly objects: number;
+  readonly handleLimit: number;
+  readonly objectLimit: number;
 }
 
 export interface Pressure {
@@ -95,7 +109,7 @@ export function parseStats(read: ReadFile, names: readonly string[]): CgroupStat
     ...part('pids', pids(read)),
     ...part('io', io(read('io.stat'))),
     ...part('hugetlb', hugetlb(read, names)),
-    ...part('rdma', rdma(read('rdma.current'))),
+    ...part('rdma', rdma(read('rdma.current'), read('rdma.max'))),
     pressure: {
       ...part('cpu', pressure(read('cpu.pressure'))),
       ...part('memory', pressure(read('memory.pressure'))),
@@ -128,15 +142,17 @@ function cpu(read: ReadFile): CpuStats | undefined {
 function memory(read: ReadFile): MemoryStats | undefined {
   const usage = single(read('memory.current'));
   if (usage === undefined) return undefined;
-  const events = read('memory.events');
+  const { low = 0, high = 0, max = 0, oom = 0, oom_kill: oomKill = 0 } = flat(read('memory.events')) ?? {};
   return {
     usage,
     limit: single(read('memory.max')) ?? Infinity,
     ...part('peak', single(read('memory.peak'))),
     swapUsage: single(read('memory.swap.current')) ?? 0,
     swapLimit: single(read('memory.swap.max')) ?? Infinity,
-    oomKills: parseOomKills(events),
-    limitHits: flat(events)?.['max'] ?? 0,
+    ...part('swapPeak', single(read('memory.swap.peak'))),
+    oomKills: oomKill,
+    limitHits: max,
+    events: { low, high, max, oom, oomKill },
     raw: flat(read('memory.stat')) ?? {},
   };
 }
@@ -173,12 +189,14 @@ function hugetlb(read: ReadFile, names: readonly string[]): Record<string, Huget
   return Object.keys(sizes).length === 0 ? undefined : sizes;
 }
 
-function rdma(text: string | undefined): Record<string, RdmaStats> | undefined {
-  if (text === undefined) return undefined;
+function rdma(current: string | undefined, max: string | undefined): Record<string, RdmaStats> | undefined {
+  if (current === undefined) return undefined;
+  const limits = Object.fromEntries(rows(max ?? '').map(([device = '', ...pairs]) => [device, keyed(pairs)]));
   const devices: Record<string, RdmaStats> = {};
-  for (const [device = '', ...pairs] of rows(text)) {
+  for (const [device = '', ...pairs] of rows(current)) {
     const { hca_handle: handles = 0, hca_object: objects = 0 } = keyed(pairs);
-    devices[device] = { handles, objects };
+    const { hca_handle: handleLimit = Infinity, hca_object: objectLimit = Infinity } = limits[device] ?? {};
+    devices[device] = { handles, objects, handleLimit, objectLimit };
   }
   return devices;
 }

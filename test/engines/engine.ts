@@ -65,12 +65,9 @@ export function daemon(name: string, args: string[], answers: () => boolean): vo
 }
 
 /** An image with the root file system of all tests, in the one form that podman, Docker and containerd can load. */
-export function archive(): string {
-  const [dir, rootfs, file] = ['image', 'image-root', 'image.tar'].map((name) => join(scratch, name)) as [
-    string,
-    string,
-    string,
-  ];
+export function archive(reference = image, command: readonly string[] = ['sh']): string {
+  const parts = ['image', 'image-root', 'image.tar'].map((part) => `${reference.replace(/\W/g, '-')}-${part}`);
+  const [dir, rootfs, file] = parts.map((name) => join(scratch, name)) as [string, string, string];
   mkdirSync(dir, { recursive: true });
   makeRootfs(rootfs);
   writeFileSync(join(rootfs, 'etc/plain'), 'not a program\n', { mode: 0o644 });
@@ -81,12 +78,12 @@ export function archive(): string {
   const config = {
     architecture: arch === 'x64' ? 'amd64' : arch,
     os: 'linux',
-    config: { Env: ['PATH=/bin'], Cmd: ['sh'] },
+    config: { Env: ['PATH=/bin'], Cmd: command },
     rootfs: { type: 'layers', diff_ids: [`sha256:${layer}`] },
     history: [{ created_by: 'test' }],
   };
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
-  const manifest = [{ Config: 'config.json', RepoTags: [image], Layers: ['layer.tar'] }];
+  const manifest = [{ Config: 'config.json', RepoTags: [reference], Layers: ['layer.tar'] }];
   writeFileSync(join(dir, 'manifest.json'), JSON.stringify(manifest));
   must('tar', '-C', dir, '-cf', file, 'manifest.json', 'config.json', 'layer.tar');
   return file;
