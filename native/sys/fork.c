@@ -14,6 +14,7 @@
 #define PR_SCHED_CORE 62
 #endif
 
+#ifndef NAPI_VERSION
 static void close_all_but(const uint32_t *keep, size_t count) {
   unsigned from = 3;
   for (;;) {
@@ -25,6 +26,7 @@ static void close_all_but(const uint32_t *keep, size_t count) {
     from = next + 1;
   }
 }
+#endif
 
 int64_t sys_fork(struct sys_in keep) {
 #ifdef NAPI_VERSION

@@ -19,23 +19,20 @@ export interface VersionFacts {
   readonly commit?: string | undefined;
   /** The newest runtime specification whose fields are understood. */
   readonly spec: string;
-  /** The JavaScript engine it runs in, such as `quickjs 2025-09-13`. */
-  readonly engine?: string | undefined;
+  /** That it runs on, as uname(2) names it. */
+  readonly architecture: string;
 }
 
 /**
  * What `--version` prints. The form is runc's: dockerd takes the last line with the word "version" in it apart at that
  * word and the line that begins with `commit:`; so nothing but the first line may have that word.
  */
-export function versionText({ version, commit, spec, engine }: VersionFacts): string {
+export function versionText({ version, commit, spec, architecture }: VersionFacts): string {
   const lines = [`tsrun version ${version}`];
   if (commit !== undefined) {
     lines.push(`commit: ${commit}`);
   }
-  lines.push(`spec: ${spec}`);
-  if (engine !== undefined) {
-    lines.push(`engine: ${engine}`);
-  }
+  lines.push(`spec: ${spec}`, `architecture: ${architecture}`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -9,6 +9,7 @@ export function showHelp({ args }: InvocationOf<'help'>): number {
 }
 
 export function showVersion(): number {
-  sys.writeText(1, versionText({ version, commit, spec: '1.3.0' }));
+  const [, , architecture = 'unknown'] = sys.kernel();
+  sys.writeText(1, versionText({ version, commit, spec: '1.3.0', architecture }));
   return 0;
 }

@@ -1,4 +1,5 @@
-// Numbers of the kernel's user interface: linux/mount.h, linux/sched.h, fcntl.h. The same on x86_64 and arm64.
+// Numbers of the kernel's user interface: linux/mount.h, linux/sched.h, fcntl.h. The same on x86_64 and arm64, as
+// test/pure/architectures.test.ts checks; O_DIRECTORY, O_NOFOLLOW, O_DIRECT and O_LARGEFILE are not, so only C has them.
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;

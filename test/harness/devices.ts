@@ -1,11 +1,17 @@
 // Devices without hardware: something to limit.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'vitest';
 
 function must(program: string, ...args: string[]): void {
   const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? stderr}`);
+}
+
+/** A device of the host that is no part of every kernel: /dev/net/tun, character device 10:200. */
+export function tunDevice(): string {
+  if (!existsSync('/dev/net/tun')) must('modprobe', 'tun');
+  return '/dev/net/tun';
 }
 
 /** The numbers of a disk that forgets what is written to it (kernel Documentation/block/null_blk.rst). */

@@ -1,7 +1,10 @@
 // What a test needs of the host, checked once per worker; the answer is the sentence that the skip shows.
 import { spawnSync } from 'node:child_process';
 import { hasProfile, type ProfileName } from '../seccomp/profiles.ts';
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { narrowProgram } from './narrow.ts';
 
 export type Requirement =
   | 'root'
@@ -18,6 +21,8 @@ export type Requirement =
   | 'realtime scheduling'
   | 'deadline scheduling'
   | 'a machine of its own'
+  | '32-bit programs'
+  | 'id-mapped mounts of files'
   | `controller:${string}`
   | `program:${string}`
   | `profile:${'docker' | 'podman'}`
@@ -26,9 +31,10 @@ export type Requirement =
 
 /** What no choice of packages decides: a processor, a kernel, and of two security modules one. */
 export const differsByHost = (requirement: Requirement): boolean =>
-  /^(no )?(AppArmor|SELinux|resctrl)$|^kernel:/.test(requirement);
+  /^(no )?(AppArmor|SELinux|resctrl)$|^kernel:|^32-bit programs$|^id-mapped mounts of files$/.test(requirement);
 
 const CGROUP2_MAGIC = 0x63677270;
+const TMPFS_MAGIC = 0x01021994;
 const capabilityNumber = { CAP_SYS_RESOURCE: 24, CAP_BPF: 39 };
 
 function holds(capability: keyof typeof capabilityNumber): boolean {
@@ -56,6 +62,16 @@ function kernelIsAtLeast(wanted: string): boolean {
 function hasAppArmor(): boolean {
   const file = '/sys/module/apparmor/parameters/enabled';
   return existsSync(file) && readFileSync(file, 'utf8').startsWith('Y');
+}
+
+function runsNarrowPrograms(): boolean {
+  const dir = mkdtempSync(join(tmpdir(), 'tsrun-narrow-'));
+  try {
+    writeFileSync(join(dir, 'getpid'), narrowProgram(20), { mode: 0o755 });
+    return spawnSync(join(dir, 'getpid')).status === 0;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 const deadline = [
@@ -113,6 +129,12 @@ function ask(requirement: Requirement): string | undefined {
         : 'needs a right to deadline scheduling';
     case 'a machine of its own':
       return existsSync('/run/machine/agent') ? undefined : 'needs a machine that it may configure (scripts/vm)';
+    case '32-bit programs':
+      return runsNarrowPrograms() ? undefined : 'needs a processor and a kernel that run 32-bit programs';
+    case 'id-mapped mounts of files':
+      return statfsSync(tmpdir()).type === TMPFS_MAGIC && !kernelIsAtLeast('6.3')
+        ? 'needs Linux 6.3, as the scratch directory is on a tmpfs'
+        : undefined;
     case 'program':
       return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `needs the program ${name}`;
     case 'profile':

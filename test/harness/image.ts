@@ -82,8 +82,13 @@ export interface LayerOfTest {
   mediaType?: string;
 }
 
-/** An image layout with one image, tagged `test`. */
-export function layout(dir: string, layers: readonly LayerOfTest[], config: object = { Cmd: ['/bin/true'] }): string {
+/** An image layout with one image, tagged `test`, for this machine or another one. */
+export function layout(
+  dir: string,
+  layers: readonly LayerOfTest[],
+  config: object = { Cmd: ['/bin/true'] },
+  machine: string = architecture,
+): string {
   mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
   const put = (data: Buffer | string, digest = digestOf(data)) => {
     writeFileSync(join(dir, 'blobs/sha256', digest.slice(7)), data);
@@ -96,7 +101,7 @@ export function layout(dir: string, layers: readonly LayerOfTest[], config: obje
   const ids = layers.map(({ content, diffId }) => diffId ?? digestOf(content));
   const configText = JSON.stringify({
     os: 'linux',
-    architecture,
+    architecture: machine,
     config,
     rootfs: { type: 'layers', diff_ids: ids },
   });

@@ -3,7 +3,7 @@ export { expect } from 'vitest';
 export * from './cgroups.ts';
 export * from './config.ts';
 export { Container, container, inside, type Result, type State, scratch, stateRoot } from './container.ts';
-export { hugePages, nullDisk, swapInMemory, weighingDisk, withUserAttributes } from './devices.ts';
+export { hugePages, nullDisk, swapInMemory, tunDevice, weighingDisk, withUserAttributes } from './devices.ts';
 export * from './facts.ts';
 export { holder, userHolder } from './holder.ts';
 export { controllers } from './host.ts';

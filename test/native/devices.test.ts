@@ -11,6 +11,7 @@ import {
   facts,
   inside,
   test,
+  tunDevice,
   withoutMount,
 } from '../harness/index.ts';
 
@@ -156,7 +157,7 @@ test("linux.devices: in a user namespace it is the host's device of the same pat
   needs: ['user namespaces'],
   except: { crun: 'crun 1.8 makes a node' },
 }, (t) => {
-  const host = statSync('/dev/net/tun');
+  const host = statSync(tunDevice());
   const devices = [{ path: '/dev/net/tun', type: 'c', major: 10, minor: 200, fileMode: 0o666 }];
   const box = container(t, { linux: { ...userNamespace, devices } }, { owner: 100_000 });
   const { out, err } = box.run('probe', 'stat', '/dev/net/tun');
@@ -168,7 +169,7 @@ test('linux.devices: in a user namespace another device at that path of the host
   needs: ['user namespaces'],
   except: { runc: 'runc 1.1 binds whatever is there', crun: 'crun 1.8 binds whatever is there' },
 }, (t) => {
-  const devices = [{ path: '/dev/net/tun', type: 'c', major: 1, minor: 1 }];
+  const devices = [{ path: tunDevice(), type: 'c', major: 1, minor: 1 }];
   const box = container(t, { linux: { ...userNamespace, devices } }, { owner: 100_000 });
   const { code, err } = box.run('true');
   expect(code).toBe(1);

@@ -396,6 +396,7 @@ test('where the container has split its cgroup, the process is born in that of i
   const box = await running(t);
   const { pid } = box.state();
   const own = `/sys/fs/cgroup${cgroupOf(pid)}`;
+  writeFileSync('/sys/fs/cgroup/cgroup.subtree_control', '+hugetlb');
   mkdirSync(`${own}/init`);
   writeFileSync(`${own}/init/cgroup.procs`, String(pid));
   writeFileSync(`${own}/cgroup.subtree_control`, '+hugetlb');
@@ -409,6 +410,7 @@ test('a container whose first process is in no cgroup of its own is refused then
   const box = await running(t);
   const { pid } = box.state();
   const own = `/sys/fs/cgroup${cgroupOf(pid)}`;
+  writeFileSync('/sys/fs/cgroup/cgroup.subtree_control', '+hugetlb');
   writeFileSync('/sys/fs/cgroup/cgroup.procs', String(pid));
   writeFileSync(`${own}/cgroup.subtree_control`, '+hugetlb');
   const result = box.exec([], 'true');
@@ -526,15 +528,15 @@ test('two hundred processes at a time leave nothing behind', { timeout: 120_000 
   expect(box.state().status).toBe('running');
 });
 
-const profile = (name: string) => ({
+const profile = (...names: string[]) => ({
   linux: {
-    seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: [name], action: 'SCMP_ACT_ERRNO', errnoRet: 99 }] },
+    seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names, action: 'SCMP_ACT_ERRNO', errnoRet: 99 }] },
   },
 });
 
 for (const noNewPrivileges of [true, false]) {
   test(`the filter of the container is that of each process, no_new_privs ${noNewPrivileges}`, async (t) => {
-    const box = await running(t, { ...profile('mkdir'), process: { noNewPrivileges } });
+    const box = await running(t, { ...profile('mkdir', 'mkdirat'), process: { noNewPrivileges } });
     const result = box.exec([], 'sh', '-c', 'grep ^Seccomp: /proc/self/status; mkdir /tmp/x');
     expect(result.out).toMatch(/^Seccomp:\s+2$/m);
     expect(result.err).toMatch(/cannot assign requested address/i);

@@ -19,6 +19,8 @@ import {
 } from '../harness/index.ts';
 
 const only = { only: ['tsrun' as const], needs: ['kernel:5.12' as const] };
+// /tmp may be a tmpfs, which can be mapped from Linux 6.3 on.
+const onDisk = { ...only, needs: [...only.needs, 'id-mapped mounts of files' as const] };
 const here: IdMapping[] = [{ containerID: 0, hostID: 5000, size: 1000 }];
 const inside100k: IdMapping[] = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 const user = { namespaces: [...baseNamespaces, { type: 'user' }], uidMappings: inside100k, gidMappings: inside100k };
@@ -38,19 +40,19 @@ function withData(t: TestContext, mount: Partial<Mount>, changes: Changes = {}, 
 
 const all = capabilities('CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE');
 
-test('mounts[].uidMappings: files of the disk have the mapped owner inside', only, (t) => {
+test('mounts[].uidMappings: files of the disk have the mapped owner inside', onDisk, (t) => {
   const [box] = withData(t, { options: ['bind', 'idmap'], uidMappings: here, gidMappings: here });
   const { out, err } = box.run('probe', 'stat', '/data/of-0', '/data/of-7');
   expect(err).toBe('');
   expect(facts(out)).toEqual({ '/data/of-0': 'f 644 5000:5000', '/data/of-7': 'f 644 5007:5007' });
 });
 
-test('mounts[].uidMappings: without idmap among the options they hold all the same', only, (t) => {
+test('mounts[].uidMappings: without idmap among the options they hold all the same', onDisk, (t) => {
   const [box] = withData(t, { options: ['bind'], uidMappings: here, gidMappings: here });
   expect(box.run('probe', 'stat', '/data/of-7').out).toBe('/data/of-7 f 644 5007:5007\n');
 });
 
-test('mounts[].gidMappings: may differ from the mappings of users', only, (t) => {
+test('mounts[].gidMappings: may differ from the mappings of users', onDisk, (t) => {
   const groups = [{ containerID: 7, hostID: 70, size: 1 }];
   const [box] = withData(t, { options: ['bind', 'idmap'], uidMappings: here, gidMappings: groups });
   expect(facts(box.run('probe', 'stat', '/data/of-0', '/data/of-7').out)).toEqual({
@@ -59,7 +61,7 @@ test('mounts[].gidMappings: may differ from the mappings of users', only, (t) =>
   });
 });
 
-test('mounts[].uidMappings: what is made inside belongs on the disk to whom the mapping says', only, (t) => {
+test('mounts[].uidMappings: what is made inside belongs on the disk to whom the mapping says', onDisk, (t) => {
   const [box, dir] = withData(
     t,
     { options: ['bind', 'idmap'], uidMappings: here, gidMappings: here },
@@ -70,7 +72,7 @@ test('mounts[].uidMappings: what is made inside belongs on the disk to whom the 
   expect(statSync(join(dir, 'new'))).toMatchObject({ uid: 7, gid: 7 });
 });
 
-test('mounts[].options: idmap takes the mappings of the container', only, (t) => {
+test('mounts[].options: idmap takes the mappings of the container', onDisk, (t) => {
   const [box, dir] = withData(
     t,
     { options: ['bind', 'idmap'] },
@@ -83,7 +85,7 @@ test('mounts[].options: idmap takes the mappings of the container', only, (t) =>
   expect(statSync(join(dir, 'new'))).toMatchObject({ uid: 0, gid: 0 });
 });
 
-test('mounts[].options: idmap takes the mappings of a joined user namespace', only, async (t) => {
+test('mounts[].options: idmap takes the mappings of a joined user namespace', onDisk, async (t) => {
   const { pid } = await userHolder(t);
   const namespaces = [...baseNamespaces, { type: 'user', path: `/proc/${pid}/ns/user` }];
   const [box] = withData(t, { options: ['bind', 'idmap'] }, { linux: { namespaces } }, 100_000);
@@ -92,7 +94,7 @@ test('mounts[].options: idmap takes the mappings of a joined user namespace', on
   expect(out).toBe('/data/of-7 f 644 7:7\n');
 });
 
-test('mounts[].uidMappings: of its own beside those of a user namespace', only, (t) => {
+test('mounts[].uidMappings: of its own beside those of a user namespace', onDisk, (t) => {
   const [box] = withData(
     t,
     {
@@ -165,7 +167,7 @@ test('mounts[].options: idmap without any mappings it is refused', {
   if (runtime.family === 'tsrun') expect(err).toContain('expected uidMappings and gidMappings beside idmap');
 });
 
-test('mounts[].uidMappings: many mounts with the same mappings', only, (t) => {
+test('mounts[].uidMappings: many mounts with the same mappings', onDisk, (t) => {
   const [box, dir] = withData(t, { options: ['bind', 'idmap'] }, { linux: user }, 100_000);
   for (let i = 0; i < 40; i++)
     box.config.mounts.push({ destination: `/more/${i}`, type: 'bind', source: dir, options: ['bind', 'idmap', 'ro'] });

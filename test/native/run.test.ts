@@ -148,6 +148,7 @@ test('--version begins as engines parse it', { only: ['tsrun', 'runc'] }, (t) =>
   expect(out).toMatch(runtime.family === 'runc' ? /^runc version \S+\n/ : /^(runc|tsrun) version \S+/);
   expect(out).toMatch(/^commit: \S+/m);
   expect(out).toMatch(/^spec: 1\.\d+\.\d+/m);
+  if (runtime.family === 'tsrun') expect(out).toMatch(/^architecture: (x86_64|aarch64)$/m);
 });
 
 test('spec writes a config that runs, and refuses to overwrite it', (t) => {

@@ -402,21 +402,6 @@ static int make_call(char **args) {
                 syscall(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]));
 }
 
-#ifdef __x86_64__
-/* The same as a 32-bit program makes it. */
-static int make_call_32(char **args) {
-  long numbers[4] = {0}, result;
-
-  for (int i = 0; i < 4 && args[i]; i++) numbers[i] = strtol(args[i], NULL, 0);
-  __asm__ volatile("int $0x80"
-                   : "=a"(result)
-                   : "a"(numbers[0]), "b"(numbers[1]), "c"(numbers[2]), "d"(numbers[3])
-                   : "memory", "r8", "r9", "r10", "r11");
-  if (result < 0 && result > -4096) errno = (int)-result;
-  return answer("call", result < 0 && result > -4096 ? -1 : result);
-}
-#endif
-
 static void tell_trap(int number, siginfo_t *info, void *context) {
   (void)context;
   printf("signal %d call %d\n", number, info->si_syscall);
@@ -535,9 +520,6 @@ static const struct {
     {"leak-fds", 3, leak_fds},
     {"bad-signals", 1, with_bad_signals},
     {"call", 1, make_call},
-#ifdef __x86_64__
-    {"call32", 1, make_call_32},
-#endif
     {"call-trapped", 1, make_call_trapped},
     {"exit", 1, exit_with},
     {"spy", 1, spy_on_init},

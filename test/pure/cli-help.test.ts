@@ -109,14 +109,16 @@ Flags:
 });
 
 describe('the version', () => {
-  const facts = { version: '0.1.0', commit: '69663f0', spec: '1.3.0', engine: 'quickjs 2025-04-26' };
+  const facts = { version: '0.1.0', commit: '69663f0', spec: '1.3.0', architecture: 'aarch64' };
 
   test('is one fact a line, in the form of runc', () => {
-    expect(versionText(facts)).toBe('tsrun version 0.1.0\ncommit: 69663f0\nspec: 1.3.0\nengine: quickjs 2025-04-26\n');
+    expect(versionText(facts)).toBe('tsrun version 0.1.0\ncommit: 69663f0\nspec: 1.3.0\narchitecture: aarch64\n');
   });
 
   test('leaves out what the build does not know', () => {
-    expect(versionText({ version: '0.1.0', spec: '1.3.0' })).toBe('tsrun version 0.1.0\nspec: 1.3.0\n');
+    expect(versionText({ ...facts, commit: undefined })).toBe(
+      'tsrun version 0.1.0\nspec: 1.3.0\narchitecture: aarch64\n',
+    );
   });
 
   test('is understood by dockerd, which splits the last line that contains "version"', () => {
