@@ -17,6 +17,8 @@ export class Farewell {
   private readonly socket: { readonly path: string; readonly listener: number };
   private readonly publisher: Publisher | undefined;
   private readonly tasks: Tasks;
+  /** Of the socket: at its path there may be another shim's one day. */
+  private readonly inode: number | undefined;
   private isLeaving: boolean = false;
 
   constructor(
@@ -26,6 +28,7 @@ export class Farewell {
     tasks: Tasks,
   ) {
     this.tasks = tasks;
+    this.inode = inodeOf(socket.path);
     this.loop = loop;
     this.socket = socket;
     this.publisher = publisher;
@@ -53,7 +56,7 @@ export class Farewell {
     if (this.isLeaving) return;
     this.isLeaving = true;
     this.loop.forget(this.socket.listener);
-    unlessMissing(() => sys.removeFile(this.socket.path));
+    if (inodeOf(this.socket.path) === this.inode) unlessMissing(() => sys.removeFile(this.socket.path));
     sys.close(this.socket.listener);
     const end = now() + TELLING_MS;
     const look = (): void => {
@@ -73,3 +76,5 @@ export class Farewell {
     });
   }
 }
+
+const inodeOf = (path: string): number | undefined => unlessMissing(() => sys.stat(path))?.[2];

@@ -1,7 +1,7 @@
 // containerd-shim-tsrun-v2 as a program: how it is started and found, and what is left when it dies.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import { decode } from '../../src/proto/decode.ts';
@@ -60,6 +60,18 @@ test('a socket at which nobody listens any more is taken over', async (t) => {
   expect((await again.run(['echo', 'again'])).out).toBe('again\n');
   await again.client.call('Delete', { id: again.id });
   await again.shutdown();
+});
+
+test('a shim that leaves takes away its own socket only', async (t) => {
+  const s = shim(t);
+  rmSync(s.path);
+  const next = new Shim(s.box);
+  t.onTestFinished(() => next.end());
+  expect(next.path).toBe(s.path);
+  await s.client.call('Shutdown', { id: s.id });
+  await until('one of two has ended', () => s.pids().length === 1);
+  expect(existsSync(next.path)).toBe(true);
+  await next.shutdown();
 });
 
 test('the answer of start is in the form that containerd asks for', async (t) => {
