@@ -63,7 +63,8 @@ function callOf(name: string, words: readonly string[], arch: Architecture): Cal
 function argument(word: string): bigint {
   if (!/^-?(\d+|0x[\da-f]+)$/i.test(word)) throw usageError(`${word}: expected a number`, 'seccomp');
   const value = word.startsWith('-') ? -BigInt(word.slice(1)) : BigInt(word);
-  return BigInt.asUintN(64, value);
+  // QuickJS 2025-04-26 gives negative numbers back unchanged from BigInt.asUintN.
+  return value & 0xffff_ffff_ffff_ffffn;
 }
 
 function callText(program: Uint8Array, filter: Filter, call: Call, json: boolean): string {

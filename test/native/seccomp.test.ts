@@ -387,6 +387,8 @@ test('tsrun seccomp prints the filter, and says what a call gets and why', { onl
   expect(ask('--call', 'munlockall', '15').out).toMatch(
     /^ALLOW\n\/linux\/seccomp\/defaultAction: no rule for this call matches/,
   );
+  // Of 64 bits without a sign.
+  expect(ask('--call', 'munlockall', '-5').out).toMatch(/^ERRNO\(EPERM\)\n/);
   expect(JSON.parse(ask('--json', '--call', 'mount', '0').out)).toMatchObject({
     verdict: 'KILL_THREAD',
     from: '/linux/seccomp/syscalls/1',
