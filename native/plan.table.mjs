@@ -48,7 +48,7 @@ export const steps = {
   },
   write_file: {
     on: 'host',
-    doc: 'Writes a value, in one write(2), to a file that exists. With optional, a missing one is left; with another path, that file is written instead.',
+    doc: 'Writes a value, in one write(2), to a file that exists. With optional 1 a missing one is left, with 2 any refusal; with another path, that file is written instead.',
     fields: { path: 'str', value: 'str', optional: 'u32', other_path: 'str', other_value: 'str' },
   },
   check_usage: {

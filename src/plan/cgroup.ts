@@ -94,11 +94,14 @@ function place(
   return { path: unitPath(name, mount, systemd.base), unit: planUnit(name, id, from, spec.annotations ?? {}, writes) };
 }
 
-/** Each directory on the way, and in each but the last the controllers that those below need. */
+/** Each directory on the way, and in each but the last the controllers that those below need, and those that count. */
 function directories(path: string, from: string, cgroup: CgroupFacts, controllers: readonly string[]): HostStep[] {
+  const counts = counting.filter((name) => cgroup.controllers.includes(name) && !controllers.includes(name));
   const enable = enableControllers(path, cgroup.mount, controllers);
+  const offer = enableControllers(path, cgroup.mount, counts, countingReason);
   return ancestors(path, cgroup.mount).flatMap((directory, index) => [
     ...enable.slice(index, index + 1),
+    ...offer.slice(index, index + 1),
     {
       op: 'makeDir',
       path: directory,
@@ -109,18 +112,42 @@ function directories(path: string, from: string, cgroup: CgroupFacts, controller
   ]);
 }
 
+/** Without a limit they tell at least what is used: to `stats`, to `events`, and to the engines that read the cgroup. */
+const counting = ['cpu', 'io', 'memory', 'pids', 'hugetlb', 'rdma'];
+
+interface EnablingReason {
+  /** 2 where the parent may refuse. */
+  readonly optional: 0 | 2;
+  readonly from: string;
+  readonly why: string;
+}
+
+const countingReason: EnablingReason = {
+  optional: 2,
+  from: '',
+  why: 'what no limit needs is counted all the same, where the parent hands it on',
+};
+const limitReason: EnablingReason = {
+  optional: 0,
+  from: '/linux/resources',
+  why: 'a controller works only where the parent hands it on (cgroup-v2.rst, Enabling and Disabling)',
+};
+
 /** Hands controllers down from the root of the hierarchy to a cgroup: one step for each cgroup above it. */
-export function enableControllers(path: string, mount: string, controllers: readonly string[]): HostStep[] {
+export function enableControllers(
+  path: string,
+  mount: string,
+  controllers: readonly string[],
+  reason: EnablingReason = limitReason,
+): HostStep[] {
   if (controllers.length === 0) return [];
   return [mount === '/' ? '' : mount, ...ancestors(path, mount).slice(0, -1)].map((directory) => ({
     op: 'writeFile',
     path: `${directory}/cgroup.subtree_control`,
     value: controllers.map((controller) => `+${controller}`).join(' '),
-    optional: 0,
     otherPath: '',
     otherValue: '',
-    from: '/linux/resources',
-    why: 'a controller works only where the parent hands it on (cgroup-v2.rst, Enabling and Disabling)',
+    ...reason,
   }));
 }
 

@@ -5,7 +5,6 @@ import { isSysError, sys } from '../linux/sys.ts';
 import { Runtime } from '../runtime.ts';
 import { parseResources } from '../spec/parse.ts';
 import { signalCgroup } from '../state/processes.ts';
-import { enableControllers } from './controllers.ts';
 import type { Options } from './options.ts';
 import { writePlace } from './place-file.ts';
 import { mountRootfs, type RootfsMount, unmountRootfs } from './rootfs.ts';
@@ -72,7 +71,6 @@ export async function createContainer(
       },
     });
     const record = runtime.record(id);
-    if (record.cgroup !== undefined) enableControllers(record.cgroup.path);
     return {
       value: { pid, cgroup: record.cgroup?.path ?? '', sharedPid: record.sharedPid, logger, warnings },
       fds,

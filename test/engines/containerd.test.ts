@@ -34,6 +34,8 @@ test('the handler of Kubernetes is configured with the program', () => {
   const dump = must('containerd', '--config', '/etc/containerd/config.toml', 'config', 'dump');
   const handler = dump.slice(dump.indexOf('.containerd.runtimes.tsrun]'));
   expect(handler).toMatch(/runtime_type = "io.containerd.runc.v2"/);
+  // Without the default handler, containerd would leave Kubernetes' plugin out.
+  expect(mustCtr('plugins', 'ls', 'type==io.containerd.grpc.v1')).toMatch(/ cri +.* ok/);
   expect(handler).toContain(`BinaryName = "${program}"`);
 });
 

@@ -93,6 +93,12 @@ test('a directory on the way is kept while another container is in it', { ...nee
 });
 
 // cgroup-v2.rst, "No Internal Process Constraint".
+test('what has no limit is counted all the same', { ...needs, except: { crun: 'crun counts some of it' } }, (t) => {
+  const box = container(t).created('sleep', '1000');
+  for (const file of ['memory.current', 'pids.current', 'io.stat', 'cpu.weight'])
+    expect(existsSync(join(cgroupOf(box), file)), file).toBe(true);
+});
+
 test('below a cgroup with processes limits are refused with the reason, and nothing is left', {
   ...needs,
   except: { crun: 'it fails on cgroup.type, and does not say of which cgroup' },
