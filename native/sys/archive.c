@@ -262,13 +262,24 @@ int64_t archive_take(struct archive *archive, size_t most, const uint8_t **bytes
   return (int64_t)size;
 }
 
-int64_t archive_pass(struct archive *archive, uint64_t size) {
+static int64_t archive_pass(struct archive *archive, uint64_t size) {
   const uint8_t *bytes;
   while (size > 0) {
     int64_t got = archive_take(archive, size < CHUNK ? (size_t)size : CHUNK, &bytes);
     if (got < 0) return got;
     if (got == 0) return sys_fail_with("tar", "", ENODATA);
     size -= (uint64_t)got;
+  }
+  return 0;
+}
+
+/* What fills the last block. There may be none of it: `umoci insert` writes no end of an archive, and Go reads it so. */
+int64_t archive_pad(struct archive *archive, uint32_t size) {
+  const uint8_t *bytes;
+  while (size > 0) {
+    int64_t got = archive_take(archive, size, &bytes);
+    if (got <= 0) return got;
+    size -= (uint32_t)got;
   }
   return 0;
 }
@@ -322,7 +333,7 @@ int64_t sys_archive_text(int32_t handle, uint32_t size, struct sys_out *out) {
   if (bytes == NULL) return sys_fail_with("malloc", "", ENOMEM);
   int64_t result = take_all(archive, bytes, size);
   if (result >= 0 && result < size) result = sys_fail_with("tar", "", ENODATA);
-  if (result >= 0) result = archive_pass(archive, -(uint64_t)size % BLOCK);
+  if (result >= 0) result = archive_pad(archive, -size % BLOCK);
   if (result == 0) result = latin_add(out, bytes, size);
   free(bytes);
   return result;
@@ -331,7 +342,8 @@ int64_t sys_archive_text(int32_t handle, uint32_t size, struct sys_out *out) {
 int64_t sys_archive_skip(int32_t handle, int64_t size) {
   struct archive *archive = find_archive(handle);
   if (archive == NULL) return -EBADF;
-  return archive_pass(archive, (uint64_t)size + -(uint64_t)size % BLOCK);
+  int64_t result = archive_pass(archive, (uint64_t)size);
+  return result < 0 ? result : archive_pad(archive, (uint32_t)(-(uint64_t)size % BLOCK));
 }
 
 int64_t sys_archive_at(int32_t handle) {

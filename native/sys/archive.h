@@ -9,5 +9,5 @@ struct archive *find_archive(int32_t handle);
 /* The next bytes of the stream, at most `most` and at least one, which stay until the next call; 0 at the end, or a
    negative errno that is noted. */
 int64_t archive_take(struct archive *archive, size_t most, const uint8_t **bytes);
-/* Passes over bytes. */
-int64_t archive_pass(struct archive *archive, uint64_t size);
+/* Passes over what fills a block, up to the end of the stream. */
+int64_t archive_pad(struct archive *archive, uint32_t size);

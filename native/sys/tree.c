@@ -158,7 +158,7 @@ int64_t sys_tree_file(int32_t tree, const char *path, int32_t from, int64_t size
   int fd = open_new(&place);
   if (fd < 0) return sys_fail("openat", path);
   result = copy_payload(archive, fd, (uint64_t)size, path);
-  if (result == 0) result = archive_pass(archive, -(uint64_t)size % 512);
+  if (result == 0) result = archive_pad(archive, (uint32_t)(-(uint64_t)size % 512));
   if (result == 0) result = finish_file(fd, path, mode, uid, gid, seconds, nanoseconds);
   close(fd);
   return result;
@@ -181,7 +181,7 @@ int64_t sys_tree_sparse_file(int32_t tree, const char *path, int32_t from, struc
     if (lseek(fd, (off_t)offset, SEEK_SET) < 0) result = sys_fail("lseek", path);
     if (result == 0) result = copy_payload(archive, fd, length, path);
   }
-  if (result == 0) result = archive_pass(archive, padding);
+  if (result == 0) result = archive_pad(archive, padding);
   if (result == 0 && ftruncate(fd, size) < 0) result = sys_fail("ftruncate", path);
   if (result == 0) result = finish_file(fd, path, mode, uid, gid, seconds, nanoseconds);
   close(fd);

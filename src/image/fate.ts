@@ -68,6 +68,8 @@ const below = (path: string): string => (path === '' ? refuse('is the root of th
  * @throws {Refusal} for a path that leads out of the layer, or could.
  */
 function cleanPath(name: string): string {
+  // The root itself is called so by `umoci insert`, and it leads nowhere.
+  if (name === '/') return '';
   if (name.startsWith('/')) throw new Refusal('has an absolute path');
   if (name.includes('\0')) throw new Refusal('has a NUL in its name');
   // Most names need nothing: no loop for them.

@@ -119,6 +119,20 @@ test('run IMAGE runs its command as its user, in its directory, with its environ
   expect(files(join(dir, 'store/users'))).toEqual([]);
 });
 
+test('a layer of umoci insert runs, which names the root "/" and does not fill the last block', quick, (t) => {
+  const dir = place(t);
+  mkdirSync(join(dir, 'root/bin'), { recursive: true });
+  copyFileSync(busybox, join(dir, 'root/bin/cat'));
+  mkdirSync(join(dir, 'root/etc'));
+  writeFileSync(join(dir, 'root/etc/os-release'), 'NAME=inserted\n');
+  sh('umoci init --layout layout && umoci new --image layout:1 && umoci insert --image layout:1 root /', dir);
+  expect(tsrun(dir, 'run', `oci:${dir}/layout:1`, '--', '/bin/cat', '/etc/os-release')).toEqual({
+    code: 0,
+    out: 'NAME=inserted\n',
+    err: '',
+  });
+});
+
 test('what a container writes stays its own', only, (t) => {
   const dir = place(t);
   const image = simpleImage(dir);

@@ -212,6 +212,7 @@ describe('the fate of an entry', () => {
   test.each([
     ['./a//b/', '5', { kind: 'directory', path: 'a/b' }],
     ['./', '5', { kind: 'directory', path: '' }],
+    ['/', '5', { kind: 'directory', path: '' }],
     ['a/.wh.b', '0', { kind: 'whiteout', path: 'a/b' }],
     ['.wh.b', '0', { kind: 'whiteout', path: 'b' }],
     ['a/.wh..wh..opq', '0', { kind: 'opaque', path: 'a' }],
