@@ -1,6 +1,6 @@
 // Commands that meet at one container: whoever deletes does not wait for those who make it, and hits no other.
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Container, container, expect, processesOf, runtime, test, until } from '../harness/index.ts';
 
@@ -29,6 +29,10 @@ async function quickly<T>(action: () => T | Promise<T>): Promise<T> {
   return result;
 }
 
+/** A line of proc_locks(5) with an arrow is of a process that waits. */
+const waitsForLock = (pid: number | undefined): boolean =>
+  new RegExp(`-> FLOCK +ADVISORY +\\w+ +${pid} `).test(readFileSync('/proc/locks', 'utf8'));
+
 test('of two deletes, the second leaves a new container with the same id alone', {
   except: { runc: 'runc 1.1 does not lock', crun: 'it does not lock' },
 }, async (t) => {
@@ -36,7 +40,14 @@ test('of two deletes, the second leaves a new container with the same id alone',
   hook(box, 'poststop', 'exec sleep 2');
   await box.started();
   const deletes = [begin(box, 'delete', '--force'), begin(box, 'delete', '--force')];
+  let oneIsThrough = false;
+  for (const { ended } of deletes) void ended.then(() => (oneIsThrough = true));
   await hookBegins(box);
+  // One that is slow to start would mean the new container, and rightly.
+  await until(
+    'the other waits for the lock',
+    () => oneIsThrough || deletes.some(({ child }) => waitsForLock(child.pid)),
+  );
   delete box.config.hooks;
   await box.started('sleep', '100');
   await Promise.all(deletes.map(({ ended }) => ended));
