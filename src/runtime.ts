@@ -272,7 +272,8 @@ export class Runtime {
         unit === undefined ? undefined : (list: readonly UnitProperty[]) => this.systemd?.setProperties(unit, list);
       const made = schemas.length === 0 ? [] : updateSchemas(record, this.store.config(id), schemas, processesOf(path));
       const resources = updateCgroup(path, record.resources ?? {}, change, setProperties);
-      this.store.save({ ...record, resources, resctrl: [...made, ...(record.resctrl ?? [])] });
+      const resctrl = made.length === 0 ? {} : { resctrl: [...made, ...(record.resctrl ?? [])] };
+      this.store.save({ ...record, resources, ...resctrl });
     });
   }
 

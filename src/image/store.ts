@@ -11,12 +11,9 @@
 
 import { sysError, TsrunError } from '../errors.ts';
 import { LOCK_EX, LOCK_SH, O_CREAT, O_RDWR } from '../linux/flags.ts';
-import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, makePath, sys, unlessMissing } from '../linux/sys.ts';
 import { hexOf } from './reference.ts';
 import type { Platform } from './types.ts';
-
-const EEXIST = 17;
-const ENOENT = 2;
 
 /** The content of images/HEX.json. */
 export interface ImageRecord {
@@ -155,7 +152,7 @@ export class ImageStore {
     this.checkOwner();
     if (unlessMissing(() => sys.stat(`${this.root}/tmp`)) !== undefined) return;
     for (const name of ['', '/blobs', '/blobs/sha256', '/layers', '/images', '/users', '/bundles', '/tmp'])
-      makePath(`${this.root}${name}`);
+      makeStorePath(`${this.root}${name}`);
   }
 }
 
@@ -178,15 +175,10 @@ function lockFile(path: string, how: number): number {
   return fd;
 }
 
-function makePath(path: string): void {
+function makeStorePath(path: string): void {
   try {
-    sys.makeDir(path, 0o700);
+    makePath(path, 0o700);
   } catch (error) {
-    if (!isSysError(error)) throw error;
-    if (error.errno === EEXIST) return;
-    const cut = path.lastIndexOf('/');
-    if (error.errno !== ENOENT || cut <= 0) throw sysError('image store', error);
-    makePath(path.slice(0, cut));
-    makePath(path);
+    throw isSysError(error) ? sysError('image store', error) : error;
   }
 }

@@ -45,3 +45,18 @@ export function unlessAgain<T>(call: () => T): T | undefined {
     throw error;
   }
 }
+
+/** Makes a directory, and those on the way to it that are missing, with this mode; one that is there is kept. mkdir(2) */
+export function makePath(path: string, mode: number): void {
+  try {
+    sys.makeDir(path, mode);
+  } catch (error) {
+    const [ENOENT, EEXIST] = [2, 17];
+    if (!isSysError(error)) throw error;
+    if (error.errno === EEXIST) return;
+    const cut = path.lastIndexOf('/');
+    if (error.errno !== ENOENT || cut <= 0) throw error;
+    makePath(path.slice(0, cut), mode);
+    makePath(path, mode);
+  }
+}

@@ -3,7 +3,7 @@
 
 import { sysError, TsrunError } from '../errors.ts';
 import { O_RDWR } from '../linux/flags.ts';
-import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, makePath, sys, unlessMissing } from '../linux/sys.ts';
 import { encode } from '../proto/encode.ts';
 import { BootstrapResult } from './messages/bootstrap.ts';
 import { groupOf, socketPath } from './address.ts';
@@ -16,7 +16,6 @@ import { parseOptions } from './options.ts';
 const CONFIG_MOST = 16 << 20;
 const EADDRINUSE = 98;
 const ENOENT = 2;
-const EEXIST = 17;
 const SIGKILL = 9;
 
 /** @returns what the daemon is to do, in the daemon; undefined in the process that containerd waits for. */
@@ -59,13 +58,21 @@ function listenAt(path: string): number | undefined {
       return sys.listen(path);
     } catch (error) {
       if (!isSysError(error)) throw error;
-      if (error.errno === ENOENT && tries === 0) makePath(path.slice(0, path.lastIndexOf('/')));
+      if (error.errno === ENOENT && tries === 0) makeDirectoryOf(path);
       else if (error.errno === EADDRINUSE && tries < 10) {
         if (answers(path)) return undefined;
         // Left over from one that died.
         unlessMissing(() => sys.removeFile(path));
       } else throw sysError('start', error);
     }
+  }
+}
+
+function makeDirectoryOf(path: string): void {
+  try {
+    makePath(path.slice(0, path.lastIndexOf('/')), 0o700);
+  } catch (error) {
+    throw isSysError(error) ? sysError('start', error) : error;
   }
 }
 
@@ -79,19 +86,6 @@ export function answers(path: string): boolean {
     if (!isSysError(error)) throw error;
     // Whoever is slow to accept is there.
     return error.errno === EAGAIN;
-  }
-}
-
-function makePath(path: string): void {
-  if (path === '') return;
-  try {
-    sys.makeDir(path, 0o700);
-  } catch (error) {
-    if (!isSysError(error)) throw error;
-    if (error.errno === EEXIST) return;
-    if (error.errno !== ENOENT) throw sysError('start', error);
-    makePath(path.slice(0, path.lastIndexOf('/')));
-    makePath(path);
   }
 }
 

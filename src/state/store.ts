@@ -3,7 +3,7 @@
 
 import { badId, idInUse, noSuchContainer, sysError, TsrunError } from '../errors.ts';
 import { LOCK_EX, LOCK_NB, LOCK_UN, O_RDONLY } from '../linux/flags.ts';
-import { isSysError, sys, unlessMissing } from '../linux/sys.ts';
+import { isSysError, makePath, sys, unlessMissing } from '../linux/sys.ts';
 import type { ContainerRecord } from './container.ts';
 
 const EEXIST = 17;
@@ -69,7 +69,7 @@ export class Store {
         if (!isSysError(error)) throw error;
         if (error.errno === EEXIST) throw idInUse(id);
         if (error.errno !== ENOENT || madeRoot) throw sysError('state directory', error);
-        makePath(this.root);
+        makeRoot(this.root);
         madeRoot = true;
       }
     }
@@ -243,15 +243,11 @@ export function idFromPath(bundle: string): string {
   throw new TsrunError(`no container id can be made from the directory's name: use run --bundle ${bundle} ID`);
 }
 
-function makePath(path: string): void {
+/** @param path The state root. */
+function makeRoot(path: string): void {
   try {
-    sys.makeDir(path, 0o700);
+    makePath(path, 0o700);
   } catch (error) {
-    if (!isSysError(error)) throw error;
-    if (error.errno === EEXIST) return;
-    const cut = path.lastIndexOf('/');
-    if (error.errno !== ENOENT || cut <= 0) throw sysError('state root', error);
-    makePath(path.slice(0, cut));
-    makePath(path);
+    throw isSysError(error) ? sysError('state root', error) : error;
   }
 }

@@ -2,7 +2,7 @@
 
 import { decode } from '../proto/decode.ts';
 import { encode } from '../proto/encode.ts';
-import { encodeFrame, type Frame, FrameReader, MOST, REQUEST, RESPONSE, tooLong } from './frame.ts';
+import { encodeFrame, firstDeadline, type Frame, FrameReader, MOST, REQUEST, RESPONSE, tooLong } from './frame.ts';
 import { Request, Response } from './messages.ts';
 import { Code, StatusError } from './status.ts';
 
@@ -75,10 +75,7 @@ export class ClientConnection {
 
   /** When `expire` has something to do next, on the clock of `now`. */
   get deadline(): number | undefined {
-    let first: number | undefined;
-    for (const { deadline } of this.pending.values())
-      if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
-    return first;
+    return firstDeadline(this.pending.values());
   }
 
   /** Fails the calls whose time has passed; an answer that comes later is ignored. */

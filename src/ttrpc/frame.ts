@@ -87,3 +87,11 @@ export class FrameReader {
     this.bodyLength += piece.length;
   }
 }
+
+/** The first time at which one of the calls of a connection is over; undefined where none has a limit. */
+export function firstDeadline(calls: Iterable<{ readonly deadline: number | undefined }>): number | undefined {
+  let first: number | undefined;
+  for (const { deadline } of calls)
+    if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
+  return first;
+}

@@ -10,7 +10,18 @@
 
 import { decode } from '../proto/decode.ts';
 import { encode } from '../proto/encode.ts';
-import { DATA, encodeFrame, type Frame, FrameReader, MOST, REMOTE_OPEN, REQUEST, RESPONSE, tooLong } from './frame.ts';
+import {
+  DATA,
+  encodeFrame,
+  firstDeadline,
+  type Frame,
+  FrameReader,
+  MOST,
+  REMOTE_OPEN,
+  REQUEST,
+  RESPONSE,
+  tooLong,
+} from './frame.ts';
 import { Request, Response } from './messages.ts';
 import { Code, StatusError, statusOf } from './status.ts';
 
@@ -79,10 +90,7 @@ export class ServerConnection {
 
   /** When `expire` has something to do next, on the clock of `now`. */
   get deadline(): number | undefined {
-    let first: number | undefined;
-    for (const { deadline } of this.open.values())
-      if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
-    return first;
+    return firstDeadline(this.open.values());
   }
 
   /** Ends the calls whose time has passed. */

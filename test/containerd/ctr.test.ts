@@ -21,6 +21,7 @@ import {
   start,
   status,
   test,
+  watchEvents,
 } from './daemon.ts';
 
 serve();
@@ -153,20 +154,7 @@ test('what runs on in a container without a pid namespace ends with its first pr
 });
 
 test('events come in the order that clients rely on', async () => {
-  const watcher = spawn('ctr', [...runArguments('', []).slice(0, 4), 'events'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  let seen = '';
-  watcher.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
-  // It says nothing when it has begun to listen: an event of our own does.
-  await until(
-    'events are heard',
-    () => {
-      mustCtr('namespace', 'label', namespace, `x=${Date.now()}`);
-      return seen.includes('/namespaces/update');
-    },
-    20,
-  );
+  const events = await watchEvents();
   start('tells', [], 'sleep', '1000');
   ctr('task', 'exec', '--exec-id=e1', 'tells', 'sh', '-c', 'exit 4');
   mustCtr('task', 'pause', 'tells');
@@ -174,10 +162,10 @@ test('events come in the order that clients rely on', async () => {
   mustCtr('task', 'kill', '--signal=9', 'tells');
   await until('it has stopped', () => status('tells') === 'STOPPED', 15);
   mustCtr('task', 'rm', 'tells');
-  await until('the last event came', () => seen.includes('/tasks/delete'), 15);
-  watcher.kill();
+  await until('the last event came', () => events.seen().includes('/tasks/delete'), 15);
+  events.end();
   mustCtr('container', 'rm', 'tells');
-  const topics = [...seen.matchAll(/ (\/tasks\/\S+) (\{.*\})/g)].map(([, topic, text]) => {
+  const topics = [...events.seen().matchAll(/ (\/tasks\/\S+) (\{.*\})/g)].map(([, topic, text]) => {
     const { id, exec_id: exec, exit_status: code } = JSON.parse(text as string) as Record<string, string | number>;
     return [topic, exec ?? id, code].filter((part) => part !== undefined && part !== '').join(' ');
   });

@@ -82,6 +82,25 @@ export const runArguments = (id: string, options: string[], ...args: string[]): 
   ...['run', '--rm', ...flags, ...options, image, id, ...args],
 ];
 
+/** What `ctr events` prints from now on. */
+export async function watchEvents(): Promise<{ seen: () => string; end: () => void }> {
+  const watcher = spawn('ctr', ['--address', socket, '--namespace', namespace, 'events'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let seen = '';
+  watcher.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+  // It says nothing when it has begun to listen: an event of our own does.
+  await until(
+    'events are heard',
+    () => {
+      mustCtr('namespace', 'label', namespace, `x=${Date.now()}`);
+      return seen.includes('/namespaces/update');
+    },
+    20,
+  );
+  return { seen: () => seen, end: () => void watcher.kill() };
+}
+
 export const status = (id: string): string | undefined =>
   mustCtr('task', 'ls')
     .split('\n')

@@ -5,11 +5,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { encode } from '../../src/proto/encode.ts';
-import { Any, Empty } from '../../src/proto/well-known.ts';
+import { Any } from '../../src/proto/well-known.ts';
 import { typeUrls } from '../../src/shim/messages/options.ts';
 import * as task from '../../src/shim/messages/task.ts';
 import { Request } from '../../src/ttrpc/messages.ts';
 import { until } from '../harness/index.ts';
+import { methods } from '../harness/shim.ts';
 import { Driver } from './driver.ts';
 import {
   fdsOf,
@@ -27,24 +28,8 @@ import {
 
 serve();
 
-const calls = {
-  State: [task.StateRequest, task.StateResponse],
-  Start: [task.StartRequest, task.StartResponse],
-  Delete: [task.DeleteRequest, task.DeleteResponse],
-  Exec: [task.ExecProcessRequest, Empty],
-  ResizePty: [task.ResizePtyRequest, Empty],
-  Pids: [task.PidsRequest, task.PidsResponse],
-  Pause: [task.PauseRequest, Empty],
-  Resume: [task.ResumeRequest, Empty],
-  Checkpoint: [task.CheckpointTaskRequest, Empty],
-  Kill: [task.KillRequest, Empty],
-  CloseIO: [task.CloseIORequest, Empty],
-  Update: [task.UpdateTaskRequest, Empty],
-  Wait: [task.WaitRequest, task.WaitResponse],
-  Stats: [task.StatsRequest, task.StatsResponse],
-  Connect: [task.ConnectRequest, task.ConnectResponse],
-  Shutdown: [task.ShutdownRequest, Empty],
-} as const;
+/** Without the one that makes a container. */
+const { Create: _, ...calls } = methods;
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
 const processOf = (...args: string[]) => ({

@@ -25,7 +25,7 @@ const namespace = 'test';
 const now = (): number => performance.now();
 
 /** Requests and responses of the task service, by the name of the method. */
-const methods = {
+export const methods = {
   State: [task.StateRequest, task.StateResponse],
   Create: [task.CreateTaskRequest, task.CreateTaskResponse],
   Start: [task.StartRequest, task.StartResponse],
