@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -40,6 +41,11 @@ function fail(message) {
 // --- contenders --------------------------------------------------------------------------------------------------------
 
 if (process.geteuid() !== 0) fail('needs root');
+// In a mount namespace of its own, where it may mount what the host must not see.
+if (readlinkSync('/proc/self/ns/mnt') === readlinkSync('/proc/1/ns/mnt')) {
+  const [command, ...args] = ['unshare', '--mount', '--propagation', 'private', ...process.argv];
+  process.exit(spawnSync(command, args, { stdio: 'inherit' }).status ?? 1);
+}
 if (!(runs >= 1)) fail(`--runs ${options.runs} is not a number of runs`);
 if (
   process.env.TSRUN === undefined &&
@@ -484,6 +490,8 @@ if (options.profile) profile();
 // --- limits ----------------------------------------------------------------------------------------------------------------
 
 const row = (name) => rows.find((candidate) => candidate.name.startsWith(name));
+const ctrRuns = (peer) =>
+  rows.filter(({ name, values }) => name.startsWith('ctr run') && values[column(peer)] !== undefined);
 const limits = [
   { text: 'run /bin/true at most 0.45 of runc', of: 'runc', met: () => ratio(row('run /bin/true'), 'runc') <= 0.45 },
   { text: 'run /bin/true no more than crun', of: 'crun', met: () => ratio(row('run /bin/true'), 'crun') <= 1 },
@@ -510,14 +518,14 @@ const limits = [
   {
     text: "ctr run at most 0.5 of runc through containerd's shim",
     of: 'runc',
-    measured: row('ctr run') !== undefined,
-    met: () => ratio(row('ctr run'), 'runc') <= 0.5,
+    measured: ctrRuns('runc').length > 0,
+    met: () => ctrRuns('runc').every((each) => ratio(each, 'runc') <= 0.5),
   },
   {
     text: "ctr run at most 0.65 of crun through containerd's shim",
     of: 'crun',
-    measured: row('ctr run')?.values[column('crun')] !== undefined,
-    met: () => ratio(row('ctr run'), 'crun') <= 0.65,
+    measured: ctrRuns('crun').length > 0,
+    met: () => ctrRuns('crun').every((each) => ratio(each, 'crun') <= 0.65),
   },
   {
     text: "ctr task exec at most 0.4 of runc through containerd's shim",

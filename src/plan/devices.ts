@@ -30,9 +30,14 @@ const types: Readonly<Record<string, number>> = { b: S_IFBLK, c: S_IFCHR, u: S_I
 export function planDevices(spec: Spec, bound: boolean): InitStep[] {
   const hasMount = (spec.linux.namespaces ?? []).some((entry) => entry.type === 'mount');
   if (!hasMount || bindsDev(spec)) return [];
-  const wanted = spec.linux.devices ?? [];
-  const named = new Set(wanted.map((device) => cleanPath(device.path)));
   const bind = bound ? 1 : 0;
+  const wanted: InitStep[] = [];
+  const named = new Set<string>();
+  spec.linux.devices?.forEach((device, index) => {
+    const path = cleanPath(device.path);
+    named.add(path);
+    if (path !== '/dev/ptmx') wanted.push(planDevice(device, path, index, bind));
+  });
   return [
     ...defaults
       .filter(([path]) => !named.has(path))
@@ -50,9 +55,7 @@ export function planDevices(spec: Spec, bound: boolean): InitStep[] {
           why: 'every container has it (config-linux.md#default-devices)',
         }),
       ),
-    ...wanted.flatMap((device, index) =>
-      cleanPath(device.path) === '/dev/ptmx' ? [] : [planDevice(device, index, bind)],
-    ),
+    ...wanted,
     {
       op: 'makeLink',
       path: '/dev/ptmx',
@@ -74,9 +77,9 @@ export function planDevices(spec: Spec, bound: boolean): InitStep[] {
   ];
 }
 
-const planDevice = (device: LinuxDevice, index: number, bind: number): InitStep => ({
+const planDevice = (device: LinuxDevice, path: string, index: number, bind: number): InitStep => ({
   op: 'makeDevice',
-  path: cleanPath(device.path),
+  path,
   // Docker writes all of st_mode, and a type in it must not make another one of `type`.
   mode: (types[device.type] ?? S_IFCHR) | ((device.fileMode ?? 0o666) & 0o7777),
   major: device.major ?? 0,

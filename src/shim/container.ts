@@ -60,14 +60,18 @@ export class Container {
     process.pidfd = -1;
     process.exit = { status, at: timestamp() };
     process.io?.processEnded();
-    // Until a worker has said whether it started, its end is not told.
-    if (process.stage === 'starting' || process.stage === 'new') return;
-    this.settle(process);
+    const onRead = (): void => {
+      process.isRead = true;
+      // Until a worker has said whether it started, its end is not told.
+      if (process.stage !== 'starting' && process.stage !== 'new') this.settle(process);
+    };
+    if (process.io === undefined) onRead();
+    else process.io.whenRead(onRead);
   }
 
   /** Tells of an end that had to wait for something else, which has come now. */
   settle(process: Process): void {
-    if (process.exit === undefined || process.isStopped) return;
+    if (process.exit === undefined || !process.isRead || process.isStopped) return;
     process.stage = 'ended';
     if (process === this.init) this.settleInit();
     else {

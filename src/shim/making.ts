@@ -61,6 +61,7 @@ export function create(
       tasks.containers.set(id, container);
       const { stdin, stdout, stderr, terminal } = container.init.streams;
       const { pid } = container.init;
+      answer.reply({ pid });
       container.tell('/tasks/create', TaskCreate, {
         containerId: id,
         bundle,
@@ -68,7 +69,6 @@ export function create(
         io: { stdin, stdout, stderr, terminal },
         pid,
       });
-      answer.reply({ pid });
     },
   );
 }
@@ -93,27 +93,28 @@ const streamsOf = ({
   terminal,
 });
 
-function taken(tasks: Tasks, container: Container, { value, fds }: Done<Made>): void {
+function taken(tasks: Tasks, container: Container, done: Done<Made>): void {
+  const { value } = done;
   for (const warning of value.warnings) tasks.parts.log('warning', warning);
   container.made(value, tasks.watches);
   container.init.stage = 'created';
-  attach(tasks, container, container.init, value, fds);
+  attach(tasks, container, container.init, done);
 }
 
-/** The process is this shim's child now. */
+/** The process is this shim's child, or will be in a moment. */
 function attach(
   tasks: Tasks,
   container: Container,
   process: Process,
-  { pid, logger }: { readonly pid: number; readonly logger: number },
-  fds: Readonly<Record<string, number>>,
+  { value, fds, copy }: Done<Pick<Made, 'pid' | 'logger'>>,
 ): void {
   const { loop, reaper } = tasks.parts;
+  const { pid, logger } = value;
   process.pid = pid;
   process.io = new ProcessIo(loop, { ...fds });
-  process.pidfd = reaper.adopt(pid, (status) => container.ended(process, status));
+  process.pidfd = reaper.adopt(pid, copy, (status) => container.ended(process, status));
   if (logger !== 0) {
-    process.logger = reaper.adopt(logger, () => {
+    process.logger = reaper.adopt(logger, copy, () => {
       process.logger = -1;
     });
   }
@@ -146,8 +147,8 @@ export function exec(tasks: Tasks, request: ValueOf<typeof ExecProcessRequest>, 
   const process = new Process(execId, streamsOf(request));
   process.spec = specOf(spec?.value ?? new Uint8Array(0), request.terminal);
   container.execs.set(execId, process);
-  container.tell('/tasks/exec-added', TaskExecAdded, { containerId: id, execId });
   answer.reply({});
+  container.tell('/tasks/exec-added', TaskExecAdded, { containerId: id, execId });
 }
 
 /** What the request says about a terminal counts. */
@@ -180,8 +181,8 @@ function startInit(tasks: Tasks, container: Container, answer: Started): void {
     (outcome) => {
       if (outcome.error === undefined) {
         init.stage = 'running';
-        container.tell('/tasks/start', TaskStart, { containerId: id, pid: init.pid });
         answer.reply({ pid: init.pid });
+        container.tell('/tasks/start', TaskStart, { containerId: id, pid: init.pid });
       } else {
         init.stage = 'created';
         answer.fail(failed(outcome.error));
@@ -203,10 +204,10 @@ function startExec(tasks: Tasks, container: Container, process: Process, answer:
     (outcome) => {
       if (outcome.error === undefined) {
         process.stage = 'running';
-        attach(tasks, container, process, outcome.value, outcome.fds);
+        attach(tasks, container, process, outcome);
         const { pid } = process;
-        container.tell('/tasks/exec-started', TaskExecStarted, { containerId: id, execId, pid });
         answer.reply({ pid });
+        container.tell('/tasks/exec-started', TaskExecStarted, { containerId: id, execId, pid });
       } else {
         process.stop({ status: NOT_STARTED, at: timestamp() });
         answer.fail(failed(outcome.error));

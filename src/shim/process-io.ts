@@ -1,11 +1,17 @@
 // What the shim keeps of a process's streams while it lives, and the copying where there is a terminal between.
 
+import { POLLIN } from '../linux/flags.ts';
 import { sys } from '../linux/sys.ts';
-import type { Loop } from './loop.ts';
+import { type Loop, now } from './loop.ts';
 import { Pump } from './pump.ts';
 import type { Held } from './streams.ts';
 
+/** How often a client is looked after that has not read yet, and for how long. */
+const READ_STEP_MS = 2;
+const READ_MS = 500;
+
 export class ProcessIo {
+  private readonly loop: Loop;
   private held: Held;
   private readonly pumps: Pump[] = [];
   /** Of the terminal, -1 without one. */
@@ -18,6 +24,7 @@ export class ProcessIo {
    * there is a terminal.
    */
   constructor(loop: Loop, held: Held) {
+    this.loop = loop;
     const { console, consoleIn, in: input, out, ...rest } = held;
     this.held = rest;
     if (console === undefined) return;
@@ -50,6 +57,27 @@ export class ProcessIo {
   whenDrained(run: () => void): void {
     if (this.copying) this.waiting.push(run);
     else run();
+  }
+
+  /**
+   * Calls when clients have read what the process wrote into their FIFOs, or have had the time to. A client may give up
+   * opening a FIFO as soon as it hears of the end (containerd's does), and must have begun to read by then.
+   */
+  whenRead(run: () => void): void {
+    const until = now() + READ_MS;
+    const look = (): void => {
+      if (this.hasUnread() && now() < until) this.loop.after(READ_STEP_MS, look);
+      else run();
+    };
+    look();
+  }
+
+  private hasUnread(): boolean {
+    const { outReader, errReader } = this.held;
+    const readers = [outReader, errReader].filter((fd) => fd !== undefined);
+    if (readers.length === 0) return false;
+    // POLLHUP comes too, from a FIFO that nobody writes to any more.
+    return sys.poll(new Uint32Array(readers.flatMap((fd) => [fd, POLLIN])), 0).some((found) => (found & POLLIN) !== 0);
   }
 
   close(): void {

@@ -32,6 +32,8 @@ export class Process {
   /** A pidfd of the program that logs for it; -1 where there is none, or none any more. */
   logger: number = -1;
   exit: Exit | undefined;
+  /** Nothing that it wrote waits for a reader any more, so its end may be told. */
+  isRead: boolean = false;
   private readonly waiting: Set<Answer<typeof WaitResponse>> = new Set();
 
   constructor(execId: string, streams: StreamNames) {

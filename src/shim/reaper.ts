@@ -16,8 +16,8 @@ interface Child {
 export class Reaper {
   private readonly loop: Loop;
   private readonly children: Map<number, Child> = new Map();
-  /** Copies of this process that are at work. Processes that they make come to this one when they end. */
-  private copies: number = 0;
+  /** Copies of this process that are at work, with the children of theirs that they have named so far. */
+  private readonly copies: Map<number, number[]> = new Map();
 
   constructor(loop: Loop) {
     this.loop = loop;
@@ -25,36 +25,46 @@ export class Reaper {
 
   /**
    * Waits for a child to end. One that has ended already is as good: nobody else takes its status.
+   * @param copy Who made it. It is that one's child until the copy has ended, and only then can be waited for.
    * @param onEnd Told 0 to 255, or 128 + N for signal N.
    * @returns its pidfd, which is closed when it has ended.
    */
-  adopt(pid: number, onEnd: (status: number) => void): number {
+  adopt(pid: number, copy: number, onEnd: (status: number) => void): number {
     const pidfd = sys.pidfdOpen(pid);
     this.children.set(pid, { pidfd, onEnd });
-    this.loop.watch(pidfd, POLLIN, () => this.reap(pid));
+    const named = this.copies.get(copy);
+    if (named === undefined) this.watch(pid);
+    else named.push(pid);
     return pidfd;
   }
 
   /** A copy begins to work: until it has ended, an unknown child may be one that it is about to name. */
-  begin(): void {
-    this.copies++;
+  begin(copy: number): void {
+    this.copies.set(copy, []);
   }
 
   /** The copy is over: its children, dead or alive, are this process's now. */
   end(copy: number): number {
     const [, status = 0] = sys.wait(copy, 0);
-    this.copies--;
+    const named = this.copies.get(copy) ?? [];
+    this.copies.delete(copy);
+    for (const pid of named) this.watch(pid);
     return status;
   }
 
   /** On SIGCHLD, and when a copy is over and has been heard. */
   sweep(): void {
-    while (this.copies === 0) {
+    while (this.copies.size === 0) {
       const pid = endedChild();
       if (pid === 0) return;
       if (this.children.has(pid)) this.reap(pid);
       else sys.wait(pid, WNOHANG);
     }
+  }
+
+  private watch(pid: number): void {
+    const child = this.children.get(pid);
+    if (child !== undefined) this.loop.watch(child.pidfd, POLLIN, () => this.reap(pid));
   }
 
   private reap(pid: number): void {

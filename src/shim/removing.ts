@@ -71,6 +71,8 @@ function takeAway(tasks: Tasks, container: Container, id: string): void {
     (outcome) => {
       const waiting = container.deleting ?? [];
       container.deleting = undefined;
+      if (outcome.error === undefined) tasks.containers.delete(id);
+      for (const onDone of waiting) onDone(outcome.error);
       if (outcome.error === undefined) {
         for (const warning of outcome.value) log('warning', warning);
         for (const process of [init, ...container.execs.values()]) {
@@ -79,11 +81,9 @@ function takeAway(tasks: Tasks, container: Container, id: string): void {
           if (!process.isStopped) process.stop({ status: NEVER_RAN, at: timestamp() });
         }
         container.close();
-        tasks.containers.delete(id);
         const { pid, exitStatus, exitedAt } = goneOf(init);
         container.tell('/tasks/delete', TaskDelete, { containerId: id, pid, exitStatus, exitedAt });
       }
-      for (const onDone of waiting) onDone(outcome.error);
     },
   );
 }

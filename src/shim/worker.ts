@@ -17,6 +17,8 @@ export interface Answer<T> {
 
 export interface Done<T> extends Answer<T> {
   readonly error: undefined;
+  /** The pid of the copy, which is about to end. */
+  readonly copy: number;
 }
 
 export interface Failed {
@@ -47,7 +49,8 @@ export class Workers {
   }
 
   /**
-   * Does the work, and tells what came of it. A copy that dies is a failure like any other.
+   * Does the work, and tells what came of it as soon as the copy does: who asked does not wait for its end, in which
+   * the kernel takes apart what the copy was. A copy that dies is a failure like any other.
    * @param doing Names the work in the message of such a failure.
    */
   start<T>(doing: string, work: Work<T>, onEnd: (outcome: Done<T> | Failed) => void): void {
@@ -66,22 +69,21 @@ export class Workers {
   }
 
   private attend<T>(doing: string, socket: number, pid: number, onEnd: (outcome: Done<T> | Failed) => void): void {
-    this.reaper.begin();
-    let message: Message | undefined;
-    let fds: number[] = [];
+    this.reaper.begin(pid);
+    let isAnswered = false;
     this.loop.watch(socket, POLLIN, () => {
       const received = unlessAgain(() => receive(socket));
       if (received === undefined) return;
       if (received.text !== '') {
-        message = JSON.parse(received.text) as Message;
-        fds = received.fds;
+        isAnswered = true;
+        onEnd(outcomeOf<T>(received, pid));
         return;
       }
       this.loop.forget(socket);
       sys.close(socket);
       // The copy has closed its end by ending.
       const status = this.reaper.end(pid);
-      onEnd(outcomeOf<T>(message, fds, doing, status));
+      if (!isAnswered) onEnd(crash(doing, status));
       this.reaper.sweep();
     });
   }
@@ -100,14 +102,16 @@ function copy(ours: number, theirs: number): number {
   }
 }
 
-function outcomeOf<T>(message: Message | undefined, fds: number[], doing: string, status: number): Done<T> | Failed {
-  if (message?.error !== undefined) return { error: message.error, isCrash: false };
-  if (message === undefined) {
-    const how = (status & 0x7f) === 0 ? `ended with status ${status >> 8}` : `was killed by signal ${status & 0x7f}`;
-    return { error: `${doing}: the process that was to do it ${how}`, isCrash: true };
-  }
-  const named = Object.fromEntries((message.names ?? []).map((name, index) => [name, fds[index] ?? -1]));
-  return { error: undefined, value: message.value as T, fds: named };
+function outcomeOf<T>({ text, fds }: Received, copy: number): Done<T> | Failed {
+  const { value, names, error } = JSON.parse(text) as Message;
+  if (error !== undefined) return { error, isCrash: false };
+  const named = Object.fromEntries((names ?? []).map((name, index) => [name, fds[index] ?? -1]));
+  return { error: undefined, value: value as T, fds: named, copy };
+}
+
+function crash(doing: string, status: number): Failed {
+  const how = (status & 0x7f) === 0 ? `ended with status ${status >> 8}` : `was killed by signal ${status & 0x7f}`;
+  return { error: `${doing}: the process that was to do it ${how}`, isCrash: true };
 }
 
 function inCopy<T>(work: Work<T>, socket: number): InCopy {
@@ -126,7 +130,12 @@ function inCopy<T>(work: Work<T>, socket: number): InCopy {
   };
 }
 
-function receive(socket: number): { text: string; fds: number[] } {
+interface Received {
+  readonly text: string;
+  readonly fds: readonly number[];
+}
+
+function receive(socket: number): Received {
   const bytes = sys.receiveMessage(socket, MESSAGE_MOST);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = view.getUint32(0, true);

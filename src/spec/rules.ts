@@ -121,7 +121,7 @@ function checkDevices(spec: Spec, report: Report): void {
     const before = first.get(path);
     if (before === undefined) first.set(path, i);
     else report.at(`/linux/devices/${i}/path`, `a path that /linux/devices/${before} does not have`, device.path);
-    if (device.type === 'p') return;
+    if (device.type === 'p' || (device.major !== undefined && device.minor !== undefined)) return;
     for (const field of ['major', 'minor'] as const) {
       if (device[field] !== undefined) continue;
       report.at(`/linux/devices/${i}/${field}`, `a number for a device of type ${device.type}`, undefined);

@@ -91,12 +91,23 @@ function climbs(path: string): boolean {
 
 /** The same path without `.`, `..` and empty components, always absolute: what a hint proposes. */
 export function cleanPath(path: string): string {
+  if (isClean(path)) return path;
   const kept: string[] = [];
   for (const part of path.split('/')) {
     if (part === '..') kept.pop();
     else if (part !== '' && part !== '.') kept.push(part);
   }
   return `/${kept.join('/')}`;
+}
+
+/** Nearly all are: to take such a path apart and put it together again would be for nothing. */
+function isClean(path: string): boolean {
+  return (
+    path.charCodeAt(0) === SLASH &&
+    path.charCodeAt(path.length - 1) !== SLASH &&
+    path.indexOf('//') < 0 &&
+    path.indexOf('/.') < 0
+  );
 }
 
 /** Whether UTF-8 needs no more than `bytes`. A UTF-16 unit needs at most three, so most texts are never looked at. */

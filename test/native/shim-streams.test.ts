@@ -1,8 +1,9 @@
 // What goes in and comes out of containers under containerd-shim-tsrun-v2.
-import { closeSync, constants, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import type { TestContext } from 'vitest';
 import { expect, test as anyTest, until } from '../harness/index.ts';
+import { slowness } from '../harness/wait.ts';
 import { type Shim, shim } from '../harness/shim.ts';
 
 const test = (name: string, body: (t: TestContext) => Promise<void>): void => anyTest(name, { only: ['tsrun'] }, body);
@@ -49,6 +50,30 @@ test('a reader that leaves breaks nothing, and another finds what was written me
   const bytes = Buffer.alloc(100);
   expect(bytes.toString('utf8', 0, readSync(again, bytes))).toBe('second\n');
   closeSync(again);
+  await s.client.call('Delete', { id: s.id });
+});
+
+// A client of containerd that still opens the FIFO when it hears of the end gives up, and what was written is lost.
+test('the end is told when what was written has been read, or half a second later', async (t) => {
+  const s = prepared(t, ['echo', 'text']);
+  const streams = s.streams();
+  for (const reader of streams.readers) reader.kill('SIGKILL');
+  await Promise.all([streams.out(), streams.err()]);
+  const readers = [streams.names.stdout, streams.names.stderr].map((path) =>
+    openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
+  );
+  const { end } = await started(s, streams.names);
+  const { pid } = await s.client.call('State', { id: s.id });
+  const begun = performance.now();
+  const told = end.then(() => performance.now());
+  await until('it has ended', () => !existsSync(`/proc/${pid}`));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const read = performance.now();
+  const bytes = Buffer.alloc(100);
+  expect(bytes.toString('utf8', 0, readSync(readers[0] ?? -1, bytes))).toBe('text\n');
+  expect((await told) >= read || (await told) - begun >= 500).toBe(true);
+  expect((await told) - read).toBeLessThan(400 * slowness);
+  for (const reader of readers) closeSync(reader);
   await s.client.call('Delete', { id: s.id });
 });
 
