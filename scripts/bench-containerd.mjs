@@ -23,12 +23,13 @@ export async function throughContainerd({ scratch, rootfs, contenders, time, mem
   const socket = join(folder, 'c.sock');
   mkdirSync(folder);
   // All of them keep what they have to remember below /run, which no host has on a disk; the mount namespace is our own.
+  // containerd's databases are there too: what it waits for a disk is no runtime's doing, and differs from run to run.
   mkdirSync(state, { recursive: true });
   must('mount', '-t', 'tmpfs', 'tmpfs', state);
   writeFileSync(
     join(folder, 'config.toml'),
     `version = 2
-root = "${folder}/root"
+root = "${state}/root"
 state = "${state}/state"
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]

@@ -19,6 +19,7 @@ const modules = [
   'src/plan/resctrl.ts',
   'src/plan/seccomp.ts',
   'src/plan/unit.ts',
+  'src/shim/stats.ts',
   'src/spec/exact-values.ts',
   'src/spec/json-position.ts',
   'src/spec/scheduling.ts',

@@ -10,7 +10,7 @@ const groupings = ['io.containerd.tsrun.v2.group', 'io.containerd.runc.v2.group'
 /** @param config The text of the bundle's config.json. @returns the container's own id if it shares with nobody. */
 export function groupOf(config: string, id: string): string {
   // A configuration is long, and hardly any has one of these words: parsing it takes longer than the rest of `start`.
-  if (!groupings.some((name) => config.includes(name))) return id;
+  if (!config.includes('"annotations"') || !groupings.some((name) => config.includes(name))) return id;
   const { annotations } = JSON.parse(config) as { annotations?: Readonly<Record<string, string>> };
   return groupings.map((name) => annotations?.[name]).find((value) => value !== undefined && value !== '') ?? id;
 }

@@ -6,7 +6,7 @@ import { encode } from '../proto/encode.ts';
 import { answers } from './bootstrap.ts';
 import type { Flags } from './flags.ts';
 import { DeleteResponse } from './messages/task.ts';
-import { deleteContainer } from './operations.ts';
+import type { Place } from './operations.ts';
 import { readPlace } from './place-file.ts';
 import { timestamp } from './process.ts';
 
@@ -27,9 +27,17 @@ export async function cleanUp(flags: Flags): Promise<number> {
 }
 
 async function takeAway(bundle: string, id: string, { namespace }: Flags): Promise<void> {
-  const { value } = await deleteContainer(readPlace(bundle, id, namespace));
+  const place = readPlace(bundle, id, namespace);
+  if (isGone(place)) return;
+  const { deleteContainer } = await import('./operations.ts');
+  const { value } = await deleteContainer(place);
   for (const warning of value) sys.writeText(2, `${warning}\n`);
 }
+
+/** As after Delete. containerd waits for an answer, and what could take something away is half of the program. */
+const isGone = ({ root, id, bundle }: Place): boolean =>
+  unlessMissing(() => sys.stat(`${root}/${id}`)) === undefined &&
+  unlessMissing(() => sys.isMountRoot(`${bundle}/rootfs`)) !== 1;
 
 /** From containerd 2 on, containers of a pod have none who asks for them if their shim dies: the pod's own is asked for. */
 function membersOf(parent: string, id: string): string[] {

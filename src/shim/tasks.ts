@@ -6,14 +6,12 @@ import { decodeText } from '../linux/utf8.ts';
 import { Empty, pack } from '../proto/well-known.ts';
 import type { InputOf, ValueOf } from '../proto/message.ts';
 import type { Answer } from '../ttrpc/method.ts';
-import { readStats } from '../stats/read.ts';
 import { pidsOf } from './cgroup-pids.ts';
 import type { Container, Publish } from './container.ts';
 import { alreadyFinished, failed, notFound, refused } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Loop } from './loop.ts';
 import { TaskPaused, TaskResumed } from './messages/events.ts';
-import { Metrics } from './messages/metrics.ts';
 import { ProcessDetails } from './messages/options.ts';
 import {
   type CloseIORequest,
@@ -27,11 +25,11 @@ import {
   Status,
   type UpdateTaskRequest,
 } from './messages/task.ts';
-import { metricsOf } from './metrics.ts';
 import { OomWatches } from './oom.ts';
 import { pauseContainer, resumeContainer, signalAll, updateContainer } from './operations.ts';
 import type { Process } from './process.ts';
 import type { Reaper } from './reaper.ts';
+import { statsOf } from './stats.ts';
 import type { Done, Failed, Work, Workers } from './worker.ts';
 
 export interface Parts {
@@ -112,7 +110,7 @@ export class Tasks {
   stats(id: string): InputOf<typeof StatsResponse> {
     const { cgroup } = this.container(id);
     if (cgroup === '') throw notFound('cgroup does not exist');
-    return { stats: pack(Metrics, metricsOf(readStats(cgroup))) };
+    return { stats: statsOf(cgroup) };
   }
 
   connect(id: string): InputOf<typeof ConnectResponse> {
