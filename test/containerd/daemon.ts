@@ -29,6 +29,7 @@ import {
   test as containerTest,
   until,
 } from '../harness/index.ts';
+import { withoutCopies } from '../harness/copies.ts';
 import type { Requirement } from '../harness/host.ts';
 import type { Family } from '../harness/runtime.ts';
 import { slowness } from '../harness/wait.ts';
@@ -194,7 +195,7 @@ const read = (path: string): string => quietly(() => readFileSync(path, 'utf8'))
 
 /** Processes of the shim's program for this containerd; for one group, if that is given. */
 export function shims(group?: string, of = namespace): number[] {
-  return readdirSync('/proc')
+  const pids = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
@@ -202,6 +203,7 @@ export function shims(group?: string, of = namespace): number[] {
       if (basename(args[0] ?? '') !== shimName || !args.includes(of)) return false;
       return group === undefined || args[args.indexOf('-id') + 1] === group;
     });
+  return withoutCopies(pids);
 }
 
 export const fdsOf = (pid: number): string[] =>

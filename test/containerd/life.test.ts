@@ -206,7 +206,7 @@ test('a client that connects and says nothing, or leaves in the midst of a frame
   await Promise.all(clients.map((client) => until('it is connected', () => client.readyState === 'open')));
   expect(status('patient')).toBe('RUNNING');
   for (const client of clients) client.destroy();
-  await until('their descriptors are closed', () => fdsOf(shim).length === before, 10);
+  await until('their descriptors are closed', () => fdsOf(shim).length <= before, 10);
   remove('patient');
   await nothingLeftOf('patient');
 });
@@ -240,9 +240,9 @@ test(
     await until('there is one shim', () => shims().length === 1, 10);
     const before = { fds: fdsOf(shim).length, ...memoryOf(shim) };
     for (let index = 20; index < 520; index++) once(index);
-    const after = { fds: fdsOf(shim).length, ...memoryOf(shim) };
+    await until('all descriptors are closed', () => fdsOf(shim).length <= before.fds, 10);
+    const after = memoryOf(shim);
     console.log(`RSS ${before.rss} kB, then ${after.rss} kB; private ${before.private} kB, then ${after.private} kB`);
-    expect(after.fds).toBe(before.fds);
     expect(after.rss - before.rss).toBeLessThan(5 << 10);
     expect(alive(shim)).toBe(true);
     remove('crowd');

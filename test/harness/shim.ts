@@ -16,6 +16,7 @@ import { ServerConnection } from '../../src/ttrpc/server.ts';
 import { StatusError } from '../../src/ttrpc/status.ts';
 import type { Changes } from './config.ts';
 import { type Container, container, scratch, stateRoot } from './container.ts';
+import { withoutCopies } from './copies.ts';
 import { projectDir } from './runtime.ts';
 import { quietly, until } from './wait.ts';
 
@@ -149,6 +150,12 @@ class Listener {
       return topic.replace('/tasks/', '') + (exec === undefined || exec === '' ? '' : ` ${exec as string}`);
     });
   }
+
+  /** Waits until as many have been told: events come after the answers to what they tell of. */
+  async toHaveTold(topics: readonly string[]): Promise<void> {
+    await until('all is told', () => this.heard.length >= topics.length);
+    expect(this.topics).toEqual(topics);
+  }
 }
 
 export interface ShimOptions {
@@ -253,7 +260,7 @@ export class Shim {
   }
 
   pid(): number {
-    const found = this.pids();
+    const found = withoutCopies(this.pids());
     expect(found, 'shims of this test').toHaveLength(1);
     return found[0] ?? 0;
   }
@@ -292,6 +299,8 @@ export class Streams {
   readonly names: { stdin: string; stdout: string; stderr: string; terminal: boolean };
   readonly readers: ChildProcess[];
   private readonly outputs: Promise<string>[];
+  /** What has come out so far. */
+  readonly texts: string[];
 
   constructor(dir: string, terminal: boolean) {
     mkdirSync(dir, { recursive: true });
@@ -300,12 +309,12 @@ export class Streams {
     const outputs = [this.names.stdout, this.names.stderr].filter((path) => path !== '');
     spawnSync('mkfifo', [this.names.stdin, ...outputs]);
     this.readers = outputs.map((path) => spawn('cat', [path], { stdio: ['ignore', 'pipe', 'ignore'] }));
+    this.texts = outputs.map(() => '');
     this.outputs = this.readers.map(
-      (reader) =>
+      (reader, index) =>
         new Promise((resolve) => {
-          let text = '';
-          reader.stdout?.on('data', (data: Buffer) => (text += data.toString()));
-          reader.once('close', () => resolve(text));
+          reader.stdout?.on('data', (data: Buffer) => (this.texts[index] += data.toString()));
+          reader.once('close', () => resolve(this.texts[index] ?? ''));
         }),
     );
   }

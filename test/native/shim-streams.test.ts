@@ -42,8 +42,9 @@ test('a reader that leaves breaks nothing, and another finds what was written me
   const s = prepared(t, ['sh', '-c', 'echo first; read line; echo second; exit 5']);
   const streams = s.streams();
   const { end } = await started(s, streams.names);
+  await until('something has come out', () => streams.texts[0] === 'first\n');
   streams.readers[0]?.kill('SIGKILL');
-  expect(await streams.out()).toContain('first');
+  await streams.out();
   writeFileSync(streams.names.stdin, '\n');
   expect(await end).toBe(5);
   const again = openSync(streams.names.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
