@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 // Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has; those in test/systemd need
 // systemd, which `scripts/vm --systemd` has; those in test/engines have scripts/vm to themselves.
+/** scripts/test sets it for CI, and tells at its end what passed at the second try only. */
+const retry = Number(process.env['TSRUN_TEST_RETRY'] ?? 0);
 const containers = (name: string) => ({
   test: {
     name,
@@ -11,6 +13,7 @@ const containers = (name: string) => ({
     pool: 'forks' as const,
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    retry,
   },
 });
 

@@ -12,24 +12,28 @@ interface Counts {
   skipped: number;
 }
 
-interface Failure {
+interface Finding {
+  how: 'FAILED' | 'PASSED AT THE SECOND TRY';
   where: string;
   errors: readonly { message: string; stack?: string | undefined }[];
 }
 
+const failed = (where: string, error: SerializedError): Finding => ({ how: 'FAILED', where, errors: [error] });
+
 /** An error outside of every test fails the run; it must not hide behind "0 failed". */
-function failuresOf(modules: readonly TestModule[], unhandled: readonly SerializedError[]): Failure[] {
-  const failures: Failure[] = unhandled.map((error) => ({ where: 'outside of every test', errors: [error] }));
+function findingsOf(modules: readonly TestModule[], unhandled: readonly SerializedError[]): Finding[] {
+  const findings = unhandled.map((error) => failed('outside of every test', error));
   for (const module of modules) {
     const file = `${module.project.name} ${module.relativeModuleId}`;
-    failures.push(...module.errors().map((error) => ({ where: file, errors: [error] })));
+    findings.push(...module.errors().map((error) => failed(file, error)));
     for (const test of module.children.allTests()) {
       const { state, errors } = test.result();
-      if (state === 'failed' || state === 'pending')
-        failures.push({ where: `${file} > ${test.fullName}`, errors: errors ?? [] });
+      const how = state === 'failed' || state === 'pending' ? 'FAILED' : 'PASSED AT THE SECOND TRY';
+      if (how === 'FAILED' || test.diagnostic()?.flaky === true)
+        findings.push({ how, where: `${file} > ${test.fullName}`, errors: errors ?? [] });
     }
   }
-  return failures;
+  return findings;
 }
 
 function count(modules: readonly TestModule[], failed: number): Counts {
@@ -42,12 +46,12 @@ function count(modules: readonly TestModule[], failed: number): Counts {
 }
 
 /** Lines of a tally that are no counts begin with `!`. */
-function told({ where, errors }: Failure): string {
+function told({ how, where, errors }: Finding): string {
   const lines = errors.flatMap(({ message, stack }) => [
     ...message.split('\n'),
     ...(stack ?? '').split('\n').slice(1, 4),
   ]);
-  return [`FAILED: ${where}`, ...lines.slice(0, linesOfAnError).map((line) => `    ${line}`)]
+  return [`${how}: ${where}`, ...lines.slice(0, linesOfAnError).map((line) => `    ${line}`)]
     .map((line) => `!${line}\n`)
     .join('');
 }
@@ -56,11 +60,13 @@ export default class ClosingLine implements Reporter {
   private line = '';
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const failures = failuresOf(modules, unhandled);
-    const { passed, failed, skipped } = count(modules, failures.length);
-    this.line = `${passed} passed, ${failed} failed, ${skipped} skipped`;
+    const findings = findingsOf(modules, unhandled);
+    const counts = count(modules, findings.filter(({ how }) => how === 'FAILED').length);
+    const { passed, skipped } = counts;
+    this.line = `${passed} passed, ${counts.failed} failed, ${skipped} skipped`;
     const tally = process.env['TSRUN_TEST_TALLY'];
-    if (tally !== undefined) appendFileSync(tally, `${failures.map(told).join('')}${passed} ${failed} ${skipped}\n`);
+    if (tally !== undefined)
+      appendFileSync(tally, `${findings.map(told).join('')}${passed} ${counts.failed} ${skipped}\n`);
     // Written at exit: the other reporter's last words come later than this moment.
     else process.once('exit', () => console.log(this.line));
   }
