@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { slowness } from './test/harness/wait.ts';
 
 // Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has; those in test/systemd need
 // systemd, which `scripts/vm --systemd` has; those in test/engines have scripts/vm to themselves.
@@ -11,8 +12,8 @@ const containers = (name: string) => ({
     globalSetup: ['test/harness/global-setup.ts'],
     // Workers are processes: a test of a runtime is about processes, and threads would share theirs.
     pool: 'forks' as const,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 20_000 * slowness,
+    hookTimeout: 20_000 * slowness,
     retry,
   },
 });
