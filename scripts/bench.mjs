@@ -42,10 +42,11 @@ function fail(message) {
 if (process.geteuid() !== 0) fail('needs root');
 // In a mount namespace of its own, where it may mount what the host must not see.
 if (process.env.TSRUN_BENCH_INSIDE === undefined) {
-  const { status } = spawnSync('unshare', ['--mount', '--propagation', 'private', ...process.argv], {
+  const { status, error } = spawnSync('unshare', ['--mount', '--propagation', 'private', ...process.argv], {
     stdio: 'inherit',
     env: { ...process.env, TSRUN_BENCH_INSIDE: 'yes' },
   });
+  if (error !== undefined) fail(`unshare: ${error.message}`);
   process.exit(status ?? 1);
 }
 if (!(runs >= 1)) fail(`--runs ${options.runs} is not a number of runs`);

@@ -48,7 +48,7 @@ function count(modules: readonly TestModule[], failed: number): Counts {
 /** Lines of a tally that are no counts begin with `!`. */
 function told({ how, where, errors }: Finding): string {
   const lines = errors.flatMap(({ message, stack }) => [
-    ...message.split('\n'),
+    ...String(message ?? '').split('\n'),
     ...(stack ?? '').split('\n').slice(1, 4),
   ]);
   return [`${how}: ${where}`, ...lines.slice(0, linesOfAnError).map((line) => `    ${line}`)]

@@ -60,10 +60,14 @@ export class Container {
     process.pidfd = -1;
     process.exit = { status, at: timestamp() };
     process.io?.processEnded();
+    if (process === this.init) {
+      // Now: systemd takes an empty cgroup away at once, and its counts with it.
+      this.oom?.check();
+      if (this.sharedPid) this.killAll();
+    }
     const onRead = (): void => {
       process.isRead = true;
-      // Until a worker has said whether it started, its end is not told.
-      if (process.stage !== 'starting' && process.stage !== 'new') this.settle(process);
+      this.settle(process);
     };
     if (process.io === undefined) onRead();
     else process.io.whenRead(onRead);
@@ -71,6 +75,8 @@ export class Container {
 
   /** Tells of an end that had to wait for something else, which has come now. */
   settle(process: Process): void {
+    // Until a worker has said whether it started, its end is not told.
+    if (process.stage === 'starting' || process.stage === 'new') return;
     if (process.exit === undefined || !process.isRead || process.isStopped) return;
     process.stage = 'ended';
     if (process === this.init) this.settleInit();

@@ -72,7 +72,13 @@ export async function createContainer(
     });
     const record = runtime.record(id);
     return {
-      value: { pid, cgroup: record.cgroup?.path ?? '', sharedPid: record.sharedPid, logger, warnings },
+      value: {
+        pid,
+        cgroup: record.cgroup?.path ?? '',
+        sharedPid: record.sharedPid,
+        logger,
+        warnings: bounded(warnings),
+      },
       fds,
     };
   } catch (error) {
@@ -125,8 +131,11 @@ export async function deleteContainer(place: Place): Promise<Answer<readonly str
   } catch (error) {
     throw told('delete', error);
   }
-  return { value: warnings, fds: {} };
+  return { value: bounded(warnings), fds: {} };
 }
+
+/** A worker's message has a size. */
+const bounded = (warnings: readonly string[]): string[] => warnings.slice(0, 16).map((text) => text.slice(0, 400));
 
 export async function pauseContainer(place: Place): Promise<Answer<null>> {
   await runtimeOf(place).pause(place.id);

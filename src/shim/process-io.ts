@@ -74,6 +74,8 @@ export class ProcessIo {
 
   private hasUnread(): boolean {
     const { outReader, errReader } = this.held;
+    // What a terminal holds is on its way to the FIFO.
+    if (this.copying && outReader !== undefined) return true;
     const readers = [outReader, errReader].filter((fd) => fd !== undefined);
     if (readers.length === 0) return false;
     // POLLHUP comes too, from a FIFO that nobody writes to any more.

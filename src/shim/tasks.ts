@@ -185,9 +185,9 @@ export class Tasks {
   /** What was asked is done by a worker, and answered when it is. */
   private work<T>(doing: string, work: Work<T>, answer: Nothing, onEnd?: (isDone: boolean) => void): void {
     this.parts.workers.start(doing, work, (outcome: Done<T> | Failed) => {
-      onEnd?.(outcome.error === undefined);
       if (outcome.error === undefined) answer.reply({});
       else answer.fail(failed(outcome.error));
+      onEnd?.(outcome.error === undefined);
     });
   }
 

@@ -31,7 +31,8 @@ export interface Failed {
 export type Work<T> = () => Promise<Answer<T>> | Answer<T>;
 
 const MESSAGE_MOST = 1 << 16;
-const ERROR_MOST = 1 << 14;
+/** Of UTF-16 units, each of which JSON may need six bytes for. */
+const ERROR_MOST = 1 << 13;
 
 interface Message {
   readonly value?: unknown;
@@ -75,8 +76,10 @@ export class Workers {
       const received = unlessAgain(() => receive(socket));
       if (received === undefined) return;
       if (received.text !== '') {
+        // Something that cannot be read is no answer: then the end of the copy is one.
+        const outcome = outcomeOf<T>(received, pid);
         isAnswered = true;
-        onEnd(outcomeOf<T>(received, pid));
+        onEnd(outcome);
         return;
       }
       this.loop.forget(socket);

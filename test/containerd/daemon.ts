@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { archive, call, image, must } from '../engines/engine.ts';
 import {
   cgroupRoot,
@@ -155,6 +155,10 @@ export function serve(cri = '', images = namespace): void {
     await startDaemon();
     must('ctr', '--address', socket, '--namespace', images, 'image', 'import', archive());
   }, 120_000 * slowness);
+  // A second try must not meet the containers of the first.
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') for (const name of namesOf('container')) quietly(() => remove(name));
+  });
   afterAll(async () => {
     for (const name of namesOf('container')) remove(name);
     await stopDaemon();

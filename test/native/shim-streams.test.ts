@@ -55,28 +55,29 @@ test('a reader that leaves breaks nothing, and another finds what was written me
 });
 
 // A client of containerd that still opens the FIFO when it hears of the end gives up, and what was written is lost.
-test('the end is told when what was written has been read, or half a second later', async (t) => {
-  const s = prepared(t, ['echo', 'text']);
-  const streams = s.streams();
-  for (const reader of streams.readers) reader.kill('SIGKILL');
-  await Promise.all([streams.out(), streams.err()]);
-  const readers = [streams.names.stdout, streams.names.stderr].map((path) =>
-    openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
-  );
-  const { end } = await started(s, streams.names);
-  const { pid } = await s.client.call('State', { id: s.id });
-  const begun = performance.now();
-  const told = end.then(() => performance.now());
-  await until('it has ended', () => !existsSync(`/proc/${pid}`));
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  const read = performance.now();
-  const bytes = Buffer.alloc(100);
-  expect(bytes.toString('utf8', 0, readSync(readers[0] ?? -1, bytes))).toBe('text\n');
-  expect((await told) >= read || (await told) - begun >= 500).toBe(true);
-  expect((await told) - read).toBeLessThan(400 * slowness);
-  for (const reader of readers) closeSync(reader);
-  await s.client.call('Delete', { id: s.id });
-});
+for (const terminal of [false, true])
+  test(`the end is told when what was written ${terminal ? 'to a terminal ' : ''}has been read, or half a second later`, async (t) => {
+    const s = prepared(t, ['echo', 'text'], terminal);
+    const streams = s.streams(terminal);
+    for (const reader of streams.readers) reader.kill('SIGKILL');
+    await Promise.all([streams.out(), streams.err()]);
+    const readers = [streams.names.stdout, streams.names.stderr]
+      .filter((path) => path !== '')
+      .map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    const { end } = await started(s, streams.names);
+    const { pid } = await s.client.call('State', { id: s.id });
+    const begun = performance.now();
+    const told = end.then(() => performance.now());
+    await until('it has ended', () => !existsSync(`/proc/${pid}`));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const read = performance.now();
+    const bytes = Buffer.alloc(100);
+    expect(bytes.toString('utf8', 0, readSync(readers[0] ?? -1, bytes))).toBe(terminal ? 'text\r\n' : 'text\n');
+    expect((await told) >= read || (await told) - begun >= 500).toBe(true);
+    expect((await told) - read).toBeLessThan(400 * slowness);
+    for (const reader of readers) closeSync(reader);
+    await s.client.call('Delete', { id: s.id });
+  });
 
 test('50 MB come through as they are', async (t) => {
   const s = prepared(t, ['sh', '-c', 'dd if=/dev/zero bs=1M count=50 2>/dev/null | tr "\\0" x']);
