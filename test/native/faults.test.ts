@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Container, container, expect, runtime, stateRoot, test } from '../harness/index.ts';
+import { sleepSync } from '../harness/wait.ts';
 
 // A peer has no promise to keep here; it shows that the tests can fail.
 const promised = { only: ['tsrun' as const], timeout: 60_000 };
@@ -165,6 +166,8 @@ test('a state file that is not JSON stops no other container, and delete --force
 test('a pid that now belongs to somebody else is not killed', { only: ['tsrun'] }, (t) => {
   const box = container(t).created('sleep', '100');
   const { pid } = box.state();
+  // The kernel tells a process's birth in hundredths of a second. Nobody can get another's pid in the one of its birth.
+  sleepSync(20);
   const bystander = spawn('sleep', ['1000'], { stdio: 'ignore' });
   t.onTestFinished(() => void bystander.kill('SIGKILL'));
   for (const name of readdirSync(join(stateRoot, box.id))) {
