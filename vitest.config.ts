@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { slowness } from './test/harness/wait.ts';
 
-// Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has; those in test/systemd need
-// systemd, which `scripts/vm --systemd` has; those in test/engines have scripts/vm to themselves.
 /** scripts/test sets it for CI, and tells at its end what passed at the second try only. */
 const retry = Number(process.env['TSRUN_TEST_RETRY'] ?? 0);
+
+// Tests of real containers. Those in test/vm need a whole cgroup v2, which scripts/vm has; those in test/systemd need
+// systemd, which `scripts/vm --systemd` has; those in test/engines have scripts/vm to themselves.
 const containers = (name: string) => ({
   test: {
     name,

@@ -29,7 +29,7 @@ import {
   test as containerTest,
   until,
 } from '../harness/index.ts';
-import { withoutCopies } from '../harness/copies.ts';
+import { withoutCopies } from '../harness/parents.ts';
 import type { Requirement } from '../harness/host.ts';
 import type { Family } from '../harness/runtime.ts';
 import { slowness } from '../harness/wait.ts';

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import { expect } from 'vitest';
+import { parentOf } from '../harness/parents.ts';
 import { until } from '../harness/index.ts';
 import { listen } from './listener.ts';
 import {
@@ -42,8 +43,7 @@ test(
     expect(statSync(dirname(socketOf('own'))).mode & 0o777).toBe(0o700);
     const score = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
     expect(score(shim)).toBe(Math.min(1000, score(daemonPid()) + 1));
-    const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pidOf('own')}/status`, 'utf8'))?.[1];
-    expect(Number(parent)).toBe(shim);
+    expect(parentOf(pidOf('own'))).toBe(shim);
     remove('own');
     await nothingLeftOf('own');
   },

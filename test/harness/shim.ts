@@ -17,7 +17,7 @@ import { ServerConnection } from '../../src/ttrpc/server.ts';
 import { StatusError } from '../../src/ttrpc/status.ts';
 import type { Changes } from './config.ts';
 import { type Container, container, scratch, stateRoot } from './container.ts';
-import { withoutCopies } from './copies.ts';
+import { withoutCopies } from './parents.ts';
 import { projectDir } from './runtime.ts';
 import { quietly, until } from './wait.ts';
 
